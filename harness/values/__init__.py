@@ -1,0 +1,1 @@
+"""The values that flow through the house: frozen, slotted, keyword-only; no behaviour beyond properties."""

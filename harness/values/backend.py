@@ -1,0 +1,73 @@
+"""The table of backends: a row of data for each. Adding one needs a row, a Dockerfile and, for GPUs, a vendor that serves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One llama.cpp compute backend.
+
+    Attributes:
+        name: the name used in matrix files and cell ids.
+        title: the name shown in tables.
+        registry_name: what llama-bench prints in `backends` when the backend's library was loaded.
+        device_prefix: prefix of llama.cpp's device names (`CUDA` in `CUDA0`); None for the CPU, which is no `-dev` device.
+        library: file name stem of the backend's run-time library in the image.
+        vendors: vendors of `harness.machine.vendors` that can serve it.
+    """
+
+    name: str
+    title: str
+    registry_name: str
+    device_prefix: str | None
+    library: str
+    vendors: tuple[str, ...]
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether the backend computes on a device that is named with `-dev`."""
+        return self.device_prefix is not None
+
+
+BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
+    {
+        backend.name: backend
+        for backend in (
+            Backend(
+                name="cpu",
+                title="CPU",
+                registry_name="CPU",
+                device_prefix=None,
+                library="libggml-cpu",
+                vendors=("cpu",),
+            ),
+            Backend(
+                name="cuda",
+                title="CUDA",
+                registry_name="CUDA",
+                device_prefix="CUDA",
+                library="libggml-cuda",
+                vendors=("nvidia",),
+            ),
+            Backend(
+                name="rocm",
+                title="ROCm",
+                registry_name="ROCm",
+                device_prefix="ROCm",
+                library="libggml-hip",
+                vendors=("amd",),
+            ),
+            Backend(
+                name="vulkan",
+                title="Vulkan",
+                registry_name="Vulkan",
+                device_prefix="Vulkan",
+                library="libggml-vulkan",
+                vendors=("nvidia", "amd", "intel", "cpu"),
+            ),
+        )
+    }
+)

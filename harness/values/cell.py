@@ -1,0 +1,146 @@
+"""One thing to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+ParameterValue = int | float | str | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One llama-bench parameter.
+
+    Attributes:
+        name: llama-bench's own field name in its JSON output (`n_gpu_layers`).
+        flag: its short option (`-ngl`).
+        short: its mark in cell ids (`ngl`).
+        kind: `int`, `bool` (given as 0/1), `str`, or `fa` (0, 1 or "auto").
+        default: what the harness passes when the matrix is silent; None means that the option is left out.
+        choices: the accepted values; empty means any of the kind.
+        minimum: smallest accepted integer.
+        ranked: whether rows that differ in it may not be ranked against each other (MEASUREMENT, "Comparability").
+    """
+
+    name: str
+    flag: str
+    short: str
+    kind: str
+    default: ParameterValue | None = None
+    choices: tuple[ParameterValue, ...] = ()
+    minimum: int | None = None
+    ranked: bool = False
+
+
+CACHE_TYPES = ("f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
+
+PARAMETERS: MappingProxyType[str, Parameter] = MappingProxyType(
+    {
+        p.name: p
+        for p in (
+            # Those with a default are always passed, since llama-bench's own defaults changed between builds and
+            # `auto` is printed as -1: what was chosen could not be told from the output.
+            Parameter(name="n_gpu_layers", flag="-ngl", short="ngl", kind="int", default=99, minimum=0, ranked=True),
+            Parameter(
+                name="flash_attn", flag="-fa", short="fa", kind="fa", default=0, choices=(0, 1, "auto"), ranked=True
+            ),
+            Parameter(name="n_batch", flag="-b", short="b", kind="int", default=2048, minimum=1),
+            Parameter(name="n_ubatch", flag="-ub", short="ub", kind="int", default=512, minimum=1),
+            Parameter(
+                name="type_k", flag="-ctk", short="ctk", kind="str", default="f16", choices=CACHE_TYPES, ranked=True
+            ),
+            Parameter(
+                name="type_v", flag="-ctv", short="ctv", kind="str", default="f16", choices=CACHE_TYPES, ranked=True
+            ),
+            Parameter(
+                name="load_mode",
+                flag="-lm",
+                short="lm",
+                kind="str",
+                default="mmap",
+                choices=("none", "mmap", "mlock", "mmap+mlock", "dio"),
+            ),
+            # The default of n_threads is the number of physical cores, known only once the machine is.
+            Parameter(name="n_threads", flag="-t", short="t", kind="int", minimum=1),
+            Parameter(name="n_cpu_moe", flag="-ncmoe", short="ncmoe", kind="int", minimum=0, ranked=True),
+            Parameter(
+                name="split_mode",
+                flag="-sm",
+                short="sm",
+                kind="str",
+                choices=("none", "layer", "row", "tensor"),
+                ranked=True,
+            ),
+            Parameter(name="main_gpu", flag="-mg", short="mg", kind="int", minimum=0),
+            Parameter(name="no_kv_offload", flag="-nkvo", short="nkvo", kind="bool", ranked=True),
+            Parameter(name="tensor_split", flag="-ts", short="ts", kind="str", ranked=True),
+            Parameter(name="tensor_buft_overrides", flag="-ot", short="ot", kind="str", ranked=True),
+            Parameter(name="no_op_offload", flag="-nopo", short="nopo", kind="bool", ranked=True),
+            Parameter(name="no_host", flag="--no-host", short="nohost", kind="bool"),
+            Parameter(name="repack", flag="--repack", short="repack", kind="bool"),
+            Parameter(name="embeddings", flag="-embd", short="embd", kind="bool", ranked=True),
+            Parameter(name="cpu_mask", flag="-C", short="C", kind="str"),
+            Parameter(name="cpu_strict", flag="--cpu-strict", short="strict", kind="bool"),
+            Parameter(name="poll", flag="--poll", short="poll", kind="int", minimum=0),
+        )
+    }
+)
+"""The llama-bench parameters that a matrix can set, in the order in which cell ids show them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Test:
+    """The shape of one test: `pp512`, `tg128`, `pp512+tg128`, each at a depth. Sizes in tokens."""
+
+    __test__ = False  # not a test case of pytest
+
+    n_prompt: int = 0
+    n_gen: int = 0
+    n_depth: int = 0
+
+    @property
+    def kind(self) -> str:
+        """`pp` prompt processing, `tg` text generation, `pg` both in one sample."""
+        if self.n_prompt and self.n_gen:
+            return "pg"
+        return "pp" if self.n_prompt else "tg"
+
+    @property
+    def name(self) -> str:
+        """llama.cpp's name without spaces, as its comparison script prints it: `pp512@d4096`."""
+        parts = [f"pp{self.n_prompt}"] * bool(self.n_prompt) + [f"tg{self.n_gen}"] * bool(self.n_gen)
+        return "+".join(parts) + (f"@d{self.n_depth}" if self.n_depth else "")
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that one sample processes; the depth is filled untimed."""
+        return self.n_prompt + self.n_gen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One thing to measure: backend, image, model, device, parameters, one test shape.
+
+    Attributes:
+        id: printable and unique in its matrix: `cuda/gemma3-270m-q4_k_m/tg128@d4096/fa1`. Shows the label, where
+            there is one, and every parameter that the matrix sets to something else than the default.
+        label: tells apart cells that are otherwise equal (the two arms of an A/A control); empty otherwise.
+        backend: name in `BACKENDS`.
+        image: key in the matrix's `images`.
+        model: key in the matrix's `models`.
+        device: how the matrix names the device: `default`, an index, a UUID, a PCI address, a name pattern,
+            or `software` for Mesa's software device.
+        params: every parameter that is passed, by llama-bench's field name; complete except for the device.
+        test: the test shape.
+    """
+
+    id: str
+    label: str = ""
+    backend: str
+    image: str
+    model: str
+    device: str = "default"
+    params: Mapping[str, ParameterValue] = field(default_factory=lambda: MappingProxyType({}))
+    test: Test

@@ -1,0 +1,112 @@
+"""One container: what is started, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passthrough:
+    """What a vendor asks of the engine so that a container sees a device.
+
+    Attributes:
+        device_requests: `DeviceRequest` fields by name, for the engine to hand on.
+        device_nodes: host paths of device nodes, given read and write.
+        groups: numeric group ids that may open the nodes.
+        environment: variables that select the device.
+        device: llama.cpp's name of the device for `-dev`; `none` for the CPU.
+        expect: what `gpu_info` has to contain; empty where nothing is expected.
+    """
+
+    device_requests: tuple[Mapping[str, object], ...] = ()
+    device_nodes: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    device: str = "none"
+    expect: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindMount:
+    """One file or folder of the host in the container. Read-only unless it has to be written."""
+
+    source: Path
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """One container to start. Everything that is not said here is closed: no network, no capabilities, no writable root.
+
+    Attributes:
+        name: also the guard against starting the same run twice.
+        image: content id of the image.
+        argv: entrypoint and arguments; nothing of the image's own entrypoint is used.
+        labels: by which what was left behind is found; the engine adds its own.
+        memory_bytes: limit without swap.
+        tmpfs: writable folders by path with their size in bytes; `/tmp` is always there.
+        output_limit_bytes: what is kept of stdout and of stderr, each; the middle is left out beyond it.
+    """
+
+    name: str
+    image: str
+    argv: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[BindMount, ...] = ()
+    passthrough: Passthrough = field(default_factory=Passthrough)
+    memory_bytes: int | None = None
+    pids: int = 512
+    tmpfs: Mapping[str, int] = field(default_factory=dict)
+    output_limit_bytes: int = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of output without its line feed; invalid UTF-8 is escaped, `at_ns` is on the host's monotonic clock."""
+
+    at_ns: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerExit:
+    """How a container ended.
+
+    Attributes:
+        exit_code: of its first process; None where it never ran or the engine could not say.
+        oom_killed: the kernel killed a process of it at its memory limit.
+        timed_out: its deadline passed. cancelled: the caller stopped it.
+        kill_stage: the last step that was needed to end it: None, `term`, `kill` or `remove`.
+        error: the engine's words where it could not be created, started or followed; empty otherwise.
+        error_phase: `create`, `start` or `wait` where there is an error.
+        stdout, stderr: lines apart, in order; cut in the middle beyond the limit.
+        stdout_bytes, stderr_bytes: what was written in all, so that a cut is seen.
+        stdout_truncated, stderr_truncated: whether lines were left out.
+        started_ns, ended_ns: monotonic clock of the host.
+    """
+
+    exit_code: int | None
+    container_id: str = ""
+    oom_killed: bool = False
+    timed_out: bool = False
+    cancelled: bool = False
+    kill_stage: str | None = None
+    error: str = ""
+    error_phase: str = ""
+    stdout: tuple[Line, ...] = ()
+    stderr: tuple[Line, ...] = ()
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+    started_ns: int
+    ended_ns: int
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended it, read from the exit code; None where it ended by itself."""
+        return self.exit_code - 128 if self.exit_code is not None and self.exit_code > 128 else None

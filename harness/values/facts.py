@@ -1,0 +1,146 @@
+"""What is known about machine, image, model and engine before anything is planned. Missing is None, never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One device that a backend can compute on.
+
+    Attributes:
+        vendor: `nvidia`, `amd`, `intel` or `cpu`.
+        kind: `gpu`, `integrated`, `software` (Mesa's llvmpipe) or `cpu`. Software is never ranked.
+        name: as NVML, sysfs or /proc/cpuinfo name it.
+        index: among the devices of its vendor.
+        pci: address such as `0000:01:00.0`; None for the CPU and software devices.
+        memory_bytes: its own memory; None where it shares the host's.
+    """
+
+    vendor: str
+    kind: str
+    name: str
+    index: int = 0
+    pci: str | None = None
+    memory_bytes: int | None = None
+    driver: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineFacts:
+    """The machine, without anything that names its owner.
+
+    Attributes:
+        machine: file name stem for its records, such as `amd-epyc-2c-1f3a9b`; the last part is an HMAC of the machine
+            id with a key that never leaves the machine.
+        cpu_cores: physical cores; cpu_threads: logical ones that this process may use.
+        memory_bytes: RAM in all; swap_bytes: swap in all.
+        governor: scaling governor of the first CPU, None where the kernel shows none.
+        virtualization: `kvm`, `wsl2`, `none`, ... None where unknown.
+        devices: what backends can compute on, the CPU always among them.
+        environment: the allow-listed variables that change results (`GGML_*`, `CUDA_VISIBLE_DEVICES`, ...).
+    """
+
+    machine: str
+    os: str
+    kernel: str
+    cpu_model: str
+    cpu_cores: int
+    cpu_threads: int
+    cpu_flags: tuple[str, ...] = ()
+    memory_bytes: int
+    swap_bytes: int
+    governor: str | None = None
+    smt: bool | None = None
+    numa_nodes: int | None = None
+    microcode: str | None = None
+    virtualization: str | None = None
+    cgroup_version: int | None = None
+    devices: tuple[Device, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """The container engine: `Docker Engine` or `Podman`, its version, its API, how it isolates."""
+
+    name: str
+    version: str
+    api_version: str
+    host: str
+    storage_driver: str | None = None
+    cgroup_version: str | None = None
+    cgroup_driver: str | None = None
+    runtimes: tuple[str, ...] = ()
+    security_options: tuple[str, ...] = ()
+    rootless: bool = False
+    cdi_devices: tuple[str, ...] = ()
+    memory_limit: bool = True
+    pids_limit: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """An image that is present in the engine.
+
+    Attributes:
+        name: its key in the matrix.
+        ref: what the matrix asked for: a reference, or `images/cpu.Dockerfile` for a built one.
+        id: the engine's content id, `sha256:...`: what containers are started from.
+        digest: repository digest where it was pulled; None for one that was built here.
+        build_number, build_commit: as its llama-bench prints them; None before its first run where it has no `--version`.
+        flags: the options that its `llama-bench --help` lists, with their value hints: the argv depends on them.
+        recipe_sha256: of everything that a built image was made from (Dockerfiles, source hash, build arguments).
+        base: what a built image stands on.
+        simulated: made for tests; nothing from it can be published.
+    """
+
+    name: str
+    ref: str
+    id: str
+    digest: str | None = None
+    created: str | None = None
+    architecture: str | None = None
+    size_bytes: int | None = None
+    build_number: int | None = None
+    build_commit: str | None = None
+    flags: Mapping[str, str] = field(default_factory=dict)
+    recipe_sha256: str | None = None
+    base: str | None = None
+    binary_dir: str = "/app"
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """A model file that was verified.
+
+    Attributes:
+        name: its key in the matrix.
+        path: where it lies on the host.
+        sha256: of the whole file.
+        tensors_sha256: of tensor names, types, shapes and data: equal for files that differ in metadata only.
+        synthetic: seeded noise instead of trained weights: never ranked with real models.
+        n_params: parameters, as the sum of tensor elements.
+        n_layers: number of transformer blocks; None where the header does not say.
+        context_length: tokens the model was trained for; None where the header does not say.
+        file_type: quantization as the header names it.
+    """
+
+    name: str
+    title: str
+    source: str
+    path: Path
+    sha256: str
+    size_bytes: int
+    synthetic: bool
+    tensors_sha256: str | None = None
+    architecture: str | None = None
+    file_type: str | None = None
+    n_params: int | None = None
+    n_layers: int | None = None
+    context_length: int | None = None
+    licence: str = ""

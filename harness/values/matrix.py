@@ -1,0 +1,134 @@
+"""The validated matrix file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.values.cell import ParameterValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """How often everything is measured.
+
+    Attributes:
+        rounds: passes over all cells that count; one discarded warm-up round comes before.
+        repetitions: samples that llama-bench takes of each test in each run (`-r`); the first is kept but not counted.
+        screening: too few rounds for an interval: shown as such and never compared.
+    """
+
+    name: str
+    rounds: int
+    repetitions: int
+    screening: bool
+
+
+PRESETS: Mapping[str, Preset] = {
+    "quick": Preset(name="quick", rounds=1, repetitions=3, screening=True),
+    "standard": Preset(name="standard", rounds=6, repetitions=5, screening=False),
+    "rigorous": Preset(name="rigorous", rounds=10, repetitions=5, screening=False),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSource:
+    """Where an image comes from: exactly one of `build` and `ref`.
+
+    Attributes:
+        name: its key in the matrix.
+        build: name of a Dockerfile in `images/` without its ending.
+        ref: a reference to pull: `repo:tag` or `repo@sha256:...`.
+        binary_dir: where llama-bench lies in it; `/app` in the official images and ours.
+    """
+
+    name: str
+    build: str = ""
+    ref: str = ""
+    binary_dir: str = "/app"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Where a model comes from.
+
+    Attributes:
+        name: its key in the matrix or the registry; appears in cell ids.
+        kind: `huggingface`, `file`, `package` or `synthetic`.
+        sha256: hash of the whole file, 64 hex digits; empty only for `file` (hashed and recorded) and `synthetic`
+            (hash follows from the recipe; checked where it is given).
+        title: name shown in tables.
+        licence: name or address of the licence of the weights; empty where unknown.
+        repo, revision, filename: of `huggingface`.
+        path: of `file`: relative to the matrix file, or absolute; `~` is expanded.
+        packages, module, parts: of `package`: requirement specifiers `name==version` with their hashes, and the files
+            within the wheels that, concatenated in this order, are the model.
+        recipe: of `synthetic`: architecture, shape, quantization and seed (see `harness.artifacts.synthetic`).
+    """
+
+    name: str
+    kind: str
+    sha256: str = ""
+    title: str = ""
+    licence: str = ""
+    repo: str = ""
+    revision: str = ""
+    filename: str = ""
+    path: str = ""
+    packages: tuple[tuple[str, str], ...] = ()
+    parts: tuple[str, ...] = ()
+    recipe: Mapping[str, ParameterValue] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellGroup:
+    """One entry of `cells`, before crossing: every tuple holds the alternatives.
+
+    Attributes:
+        index: its place in the file's list, 0-based.
+        tests: pairs (n_prompt, n_gen) without depth.
+        params: alternatives by parameter name, in file order.
+        timeout_s: deadline of one run; None lets the harness estimate it.
+    """
+
+    index: int
+    backend: str
+    images: tuple[str, ...]
+    models: tuple[str, ...]
+    devices: tuple[str, ...]
+    labels: tuple[str, ...]
+    tests: tuple[tuple[int, int], ...]
+    depths: tuple[int, ...]
+    params: Mapping[str, tuple[ParameterValue, ...]]
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """A matrix file that passed every check.
+
+    Attributes:
+        name: folder name under `reports/`: the file's stem unless the file says otherwise.
+        path: the file as the user named it.
+        sha256: of the file's bytes.
+        preset: rounds and repetitions, with the file's own numbers put in.
+        seed: of the order of the runs within each round.
+        memory_bytes: memory limit of each container; None for the harness's default.
+        includes, excludes: glob patterns on cell ids; no include means all.
+        notes: free text shown in the report.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    title: str
+    notes: str
+    preset: Preset
+    seed: int
+    memory_bytes: int | None
+    images: Mapping[str, ImageSource]
+    models: Mapping[str, ModelSource]
+    groups: tuple[CellGroup, ...]
+    includes: tuple[str, ...]
+    excludes: tuple[str, ...]

@@ -1,0 +1,54 @@
+"""The seams of the house. Each is a `Protocol`; who implements it stands in a literal dictionary beside the users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import Event
+from typing import Protocol
+
+from harness.values.container import ContainerExit, ContainerSpec
+from harness.values.facts import EngineFacts
+
+
+class Running(Protocol):
+    """A started container, to be waited for exactly once. Removing it is part of waiting, in every case."""
+
+    @property
+    def container_id(self) -> str:
+        """The engine's id of the container."""
+
+    def wait(self, *, deadline_ns: int, cancel: Event) -> ContainerExit:
+        """Wait for the end, at most to `deadline_ns` on the monotonic clock or until `cancel` is set; then kill in stages.
+
+        Never raises for what the container or the engine does: that is in the `ContainerExit`.
+        """
+
+
+class Engine(Protocol):
+    """A container engine."""
+
+    @property
+    def simulated(self) -> bool:
+        """True where nothing real is run: what comes from it is marked and kept apart."""
+
+    def facts(self) -> EngineFacts:
+        """Version, isolation and devices of the engine.
+
+        Raises:
+            EngineError: it does not answer.
+        """
+
+    def image_id(self, ref: str) -> str | None:
+        """The content id of an image that is present, by tag, digest or id; None where it is absent. Never pulls."""
+
+    def inspect_image(self, ref: str) -> Mapping[str, object]:
+        """The engine's own description of an image that is present."""
+
+    def start(self, spec: ContainerSpec, *, on_line: Callable[[str, str], None] | None = None) -> Running:
+        """Create and start a container. `on_line(stream, text)` is called for each line while it runs.
+
+        A failure to create or start is told by `Running.wait`, whose `ContainerExit` then has an `error`.
+        """
+
+    def sweep(self, *, labels: Mapping[str, str]) -> tuple[str, ...]:
+        """Remove all containers with these labels, running or not; the names of those removed."""

@@ -1,0 +1,123 @@
+"""The record: one run, complete. What is stored is raw; statistics are computed on reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.values.bench import LogFacts
+from harness.values.cell import Cell
+from harness.values.failure import Failure
+
+PROTOCOL = "paired-rounds/1"
+
+
+class Proof(StrEnum):
+    """Whether a statement about the run was shown to be true. Only `PROVEN` is ranked."""
+
+    PROVEN = "proven"
+    CONTRADICTED = "contradicted"
+    UNOBSERVABLE = "unobservable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One statement about the run, whether it holds, and by what evidence."""
+
+    name: str
+    proof: Proof
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One container to be started: the ordered cells that share one loaded model, in one round.
+
+    Attributes:
+        key: names the work independently of its round: a hash of image id, model hash, argv and device. Resuming looks for it.
+        round: 0 is the discarded warm-up, counted rounds begin at 1.
+        order: place within its round, 0-based.
+        attempt: 1 for the first; grows when an interrupted run is made again.
+        cells: in the order in which llama-bench prints their rows.
+    """
+
+    key: str
+    round: int
+    order: int
+    attempt: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one cell in one run: samples or a failure, never both.
+
+    Attributes:
+        cell: id of the cell.
+        samples_ns: durations as llama-bench printed them, one a repetition, the first included.
+        row: the whole row as printed; None where there is none.
+        checks: the proofs of this cell.
+        failure: why there is no number.
+    """
+
+    cell: str
+    samples_ns: tuple[int, ...] = ()
+    row: Mapping[str, object] | None = None
+    checks: tuple[Check, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are samples that can be believed."""
+        return self.failure is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One run of one machine. See `docs/records.md` for the stored form of it.
+
+    Attributes:
+        id: sha256 of the record's canonical JSON without the id.
+        session: id of the session, where machine, engine, image and model facts are stored once.
+        argv: of the process in the container, exactly.
+        image: content id of the image; model_sha256: of the model file.
+        started_utc, ended_utc: RFC 3339; for people. duration_ns: monotonic.
+        load_before: foreign CPU time just before the run, as a share of the machine, 0 to 1.
+        log: what the `-v` log said; only in round 0.
+        diagnosis: further lines of stderr that matter for a failure, redacted, at most 4 KiB.
+        simulated: from a fake engine or a test image; can never be published.
+    """
+
+    id: str = ""
+    protocol: str = PROTOCOL
+    matrix: str
+    matrix_sha256: str
+    machine: str
+    session: str
+    run: Run
+    backend: str
+    device: str
+    image: str
+    model_sha256: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    container: Mapping[str, object] = field(default_factory=dict)
+    outcomes: tuple[Outcome, ...]
+    started_utc: str
+    ended_utc: str
+    duration_ns: int
+    exit_code: int | None = None
+    kill_stage: str | None = None
+    oom_killed: bool = False
+    load_before: float | None = None
+    gate: Mapping[str, object] = field(default_factory=dict)
+    log: LogFacts | None = None
+    diagnosis: str = ""
+    software: bool = False
+    simulated: bool = False
+
+    @property
+    def counted(self) -> bool:
+        """Whether its samples count: not those of the warm-up round."""
+        return self.run.round > 0
