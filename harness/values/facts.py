@@ -18,6 +18,13 @@ class Device:
         index: among the devices of its vendor.
         pci: address such as `0000:01:00.0`; None for the CPU and software devices.
         memory_bytes: its own memory; None where it shares the host's.
+        uuid: as the driver gives it; selects the device and is never stored.
+        render_node: `/dev/dri/renderD128`; None where it has none.
+        nodes: device nodes that a container needs, in full.
+        architecture: `sm_89`, `gfx1100`, ... None where unknown.
+        power_limit_w: in force when it was discovered.
+        problem: why it cannot be used as it is (no permission, no driver); empty where nothing is known against it.
+        simulated: described by a fake driver; nothing from it can be published.
     """
 
     vendor: str
@@ -27,6 +34,13 @@ class Device:
     pci: str | None = None
     memory_bytes: int | None = None
     driver: str | None = None
+    uuid: str | None = None
+    render_node: str | None = None
+    nodes: tuple[str, ...] = ()
+    architecture: str | None = None
+    power_limit_w: float | None = None
+    problem: str = ""
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

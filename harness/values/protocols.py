@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Protocol
 
-from harness.values.container import ContainerExit, ContainerSpec
-from harness.values.facts import EngineFacts
+from harness.values.backend import Backend
+from harness.values.container import ContainerExit, ContainerSpec, Passthrough
+from harness.values.facts import Device, EngineFacts
+from harness.values.failure import Failure
 
 
 class Running(Protocol):
@@ -52,3 +54,17 @@ class Engine(Protocol):
 
     def sweep(self, *, labels: Mapping[str, str]) -> tuple[str, ...]:
         """Remove all containers with these labels, running or not; the names of those removed."""
+
+
+class Vendor(Protocol):
+    """Who makes a device: finds it on the host and says what a container needs to see it."""
+
+    @property
+    def name(self) -> str:
+        """`nvidia`, `amd`, `intel` or `cpu`."""
+
+    def discover(self) -> tuple[Device, ...]:
+        """The devices of this vendor, in a stable order; empty where there is none. Never raises, takes no lock."""
+
+    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
+        """The least that makes exactly this device visible to a container, or why the engine would not do it."""
