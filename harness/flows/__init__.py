@@ -1,0 +1,1 @@
+"""What a person asks for, one short file each. The only code that strings rooms together; read `measure.py` first."""
