@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from harness.values.backend import Backend
 from harness.values.container import ContainerExit, ContainerSpec, Passthrough
@@ -68,3 +69,66 @@ class Vendor(Protocol):
 
     def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
         """The least that makes exactly this device visible to a container, or why the engine would not do it."""
+
+
+class ImageStoreError(Exception):
+    """The engine, or the registry behind it, refused something about an image. Callers turn it into an error with a remedy.
+
+    Args:
+        text: the words of the engine or registry.
+        status: HTTP status of the engine's answer; None where the refusal came in the middle of a stream.
+    """
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.status = status
+
+
+class ImageStore(Protocol):
+    """The images of a container engine. Every method raises `EngineError` where the engine went away."""
+
+    def inspect(self, ref: str) -> Mapping[str, object] | None:
+        """The engine's own description of an image, by tag, digest or id; None where it is absent. Never pulls."""
+
+    def build(
+        self,
+        context: BinaryIO,
+        *,
+        tag: str,
+        build_args: Mapping[str, str],
+        labels: Mapping[str, str],
+        on_text: Callable[[str], None],
+    ) -> str:
+        """Build the `Dockerfile` of a tar stream; `on_text` gets the builder's output in pieces as they come.
+
+        Returns:
+            The content id.
+
+        Raises:
+            ImageStoreError: a step failed.
+        """
+
+    def pull(self, ref: str, *, idle_timeout_s: float, on_bytes: Callable[[int, int], None]) -> str:
+        """Fetch an image from its registry; `on_bytes(done, total)` counts the layers seen so far.
+
+        Args:
+            ref: reference with a tag or a digest.
+            idle_timeout_s: how long the registry may be silent.
+            on_bytes: called as the download goes on.
+
+        Returns:
+            The content id.
+
+        Raises:
+            ImageStoreError: the registry refused, or cannot be reached.
+        """
+
+    def import_tar(self, tar: Path, *, tag: str) -> str:
+        """Make an image of one layer from a root file system; its content id."""
+
+    def tag(self, image: str, tag: str) -> None:
+        """Give a present image one more name."""
+
+    def free_bytes(self) -> int | None:
+        """Free space where the engine keeps its images; None where that cannot be seen from here."""
