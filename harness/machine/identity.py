@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import os
@@ -23,33 +24,26 @@ def _slug(text: str) -> str:
 
 
 def _key(path: Path) -> bytes:
-    """The machine's own key, made on first use; it never leaves the machine."""
-    try:
-        key = path.read_bytes()
-        if len(key) == _KEY_BYTES:
-            return key
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise MachineError(
-            f"cannot be read: {error.strerror}", where=str(path), remedy="Make it readable, or name the machine."
-        ) from error
+    """The machine's own key, made on first use; a damaged one is replaced. It never leaves the machine."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-    except FileExistsError:
-        # Another harness made it in the meantime, or it is damaged: a damaged key is replaced.
-        if len(path.read_bytes()) != _KEY_BYTES:
-            path.write_bytes(secrets.token_bytes(_KEY_BYTES))
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b") as file:
+            # Two harnesses that start together must not make two keys.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            key = file.read()
+            if len(key) != _KEY_BYTES:
+                key = secrets.token_bytes(_KEY_BYTES)
+                file.seek(0)
+                file.truncate()
+                file.write(key)
     except OSError as error:
         raise MachineError(
-            f"cannot be written: {error.strerror}",
+            f"cannot be read and written: {error.strerror}",
             where=str(path),
             remedy="Set XDG_STATE_HOME to a folder that can be written, or give the machine a name with --machine.",
         ) from error
-    return path.read_bytes()
+    return key
 
 
 def machine_name(*, cpu: str, cores: int, devices: tuple[Device, ...], state: Path, etc: Path = Path("/etc")) -> str:
