@@ -76,6 +76,8 @@ class Reason(StrEnum):
     """The engine refused the container or went away during the run."""
     DEBUG_BUILD = "debug_build"
     """A debug or sanitizer build: its numbers mean nothing."""
+    NOT_QUIET = "not_quiet"
+    """Other programs used the machine for longer than the user wanted to wait (`--strict`)."""
     INTERRUPTED = "interrupted"
     """The user stopped it."""
     SKIPPED_DOMINATED = "skipped_dominated"
@@ -85,6 +87,7 @@ class Reason(StrEnum):
 RETRIED_ON_RESUME = frozenset(
     {
         Reason.INTERRUPTED,
+        Reason.NOT_QUIET,
         Reason.ENGINE,
         Reason.IMAGE,
         Reason.MODEL,

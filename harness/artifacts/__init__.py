@@ -1,0 +1,1 @@
+"""What it needs: images (build, pull, facts) and models (fetch, verify, synthesize)."""

@@ -1,0 +1,207 @@
+"""The images of a Docker engine: present, built, pulled, imported. Implements `harness.values.protocols.ImageStore`."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import docker
+import docker.errors
+import requests
+import urllib3.exceptions
+from docker.utils import kwargs_from_env
+
+from harness.errors import EngineError
+from harness.values.protocols import ImageStoreError
+
+BUILD_SILENCE_S = 3600.0
+"""One file of a GPU backend can compile for many minutes without a line of output."""
+ANSWER_S = 120.0
+"""For answers that come at once, on a machine that is busy compiling."""
+
+_CONNECTION_LOST = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+class DockerImageStore:
+    """The images of one engine.
+
+    Args:
+        client: a client of its own: its timeout is changed for each operation.
+    """
+
+    def __init__(self, client: docker.APIClient) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls, host: str) -> DockerImageStore:
+        """A store for the engine at `host`, such as `unix:///var/run/docker.sock`; TLS as the environment says.
+
+        Raises:
+            EngineError: nothing answers there.
+        """
+        settings = kwargs_from_env() | {"base_url": host}
+        try:
+            return cls(docker.APIClient(**settings, version="auto", timeout=int(ANSWER_S)))
+        except (docker.errors.DockerException, *_CONNECTION_LOST) as error:
+            raise EngineError(f"the engine does not answer: {error}", where=host) from error
+
+    def inspect(self, ref: str) -> Mapping[str, object] | None:
+        """See `ImageStore.inspect`."""
+        with self._asking(ANSWER_S):
+            try:
+                described: Mapping[str, object] = self._client.inspect_image(ref)  # type: ignore[no-untyped-call]  # stubs
+            except docker.errors.NotFound:
+                return None
+            return described
+
+    def build(
+        self,
+        context: BinaryIO,
+        *,
+        tag: str,
+        build_args: Mapping[str, str],
+        labels: Mapping[str, str],
+        on_text: Callable[[str], None],
+    ) -> str:
+        """See `ImageStore.build`. Steps use the host's network, since an engine may have no other."""
+        with self._asking(BUILD_SILENCE_S):
+            events = self._client.build(
+                fileobj=context,
+                custom_context=True,
+                tag=tag,
+                buildargs=dict(build_args),
+                labels=dict(labels) or None,
+                network_mode="host",
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            for event in events:
+                _raise_if_refused(event)
+                if "stream" in event:
+                    on_text(event["stream"])
+                elif "status" in event:
+                    on_text(event["status"] + "\n")
+        return self._id_of(tag)
+
+    def pull(self, ref: str, *, idle_timeout_s: float, on_bytes: Callable[[int, int], None]) -> str:
+        """See `ImageStore.pull`."""
+        meter = PullMeter()
+        try:
+            with self._asking(idle_timeout_s):
+                for event in self._client.pull(ref, stream=True, decode=True):
+                    _raise_if_refused(event)
+                    if meter.take(event):
+                        on_bytes(meter.done, meter.total)
+        except _SilentError as error:
+            raise ImageStoreError(f"i/o timeout: no word from the registry for {idle_timeout_s:.0f} s") from error
+        return self._id_of(ref)
+
+    def import_tar(self, tar: Path, *, tag: str) -> str:
+        """See `ImageStore.import_tar`."""
+        repository, _, name = tag.rpartition(":")
+        with self._asking(BUILD_SILENCE_S):
+            answer = self._client.import_image_from_file(str(tar), repository=repository, tag=name)
+        for line in str(answer).splitlines():
+            _raise_if_refused(json.loads(line))
+        return self._id_of(tag)
+
+    def tag(self, image: str, tag: str) -> None:
+        """See `ImageStore.tag`."""
+        repository, _, name = tag.rpartition(":")
+        with self._asking(ANSWER_S):
+            self._client.tag(image, repository, name)
+
+    def free_bytes(self) -> int | None:
+        """See `ImageStore.free_bytes`. None for an engine on another machine or in a virtual one."""
+        with self._asking(ANSWER_S):
+            folder = Path(str(self._client.info().get("DockerRootDir") or "/nonexistent"))
+        if not self._client.base_url.startswith(("http+docker://localhost", "http+unix:")) or not folder.is_dir():
+            return None
+        return shutil.disk_usage(folder).free
+
+    def _id_of(self, ref: str) -> str:
+        described = self.inspect(ref)
+        if described is None:
+            raise ImageStoreError(f"the engine said that {ref} is done, but it is not there")
+        return str(described["Id"])
+
+    @contextmanager
+    def _asking(self, timeout_s: float) -> Iterator[None]:
+        self._client.timeout = timeout_s  # type: ignore[assignment]  # the stubs say int; requests takes fractions
+        try:
+            yield
+        except docker.errors.APIError as error:
+            raise ImageStoreError(str(error.explanation or error), status=error.status_code) from error
+        except docker.errors.DockerException as error:
+            raise ImageStoreError(str(error)) from error
+        except _CONNECTION_LOST as error:
+            if isinstance(error, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) or (
+                "timed out" in str(error).lower()
+            ):
+                raise _SilentError(
+                    f"the engine was silent for {timeout_s:.0f} s",
+                    remedy="look at the engine's log; restart the engine if it hangs",
+                ) from error
+            raise EngineError(
+                f"the connection to the engine was lost: {error}",
+                remedy="see whether the engine still runs, then start the same command again",
+            ) from error
+
+
+class _SilentError(EngineError):
+    """The engine said nothing for longer than it was given."""
+
+
+class PullMeter:
+    """Adds up the layers of a pull.
+
+    Attributes:
+        done: bytes fetched.
+        total: bytes of the layers whose size is known so far; it grows in the first seconds.
+    """
+
+    def __init__(self) -> None:
+        self._layers: dict[str, tuple[int, int]] = {}
+
+    @property
+    def done(self) -> int:
+        """Bytes fetched."""
+        return sum(current for current, _ in self._layers.values())
+
+    @property
+    def total(self) -> int:
+        """Bytes in all, of the layers seen so far."""
+        return sum(total for _, total in self._layers.values())
+
+    def take(self, event: Mapping[str, object]) -> bool:
+        """Read one event of the stream; whether it changed the count."""
+        layer = str(event.get("id") or "")
+        detail = event.get("progressDetail")
+        if event.get("status") == "Downloading" and isinstance(detail, Mapping) and detail.get("total"):
+            self._layers[layer] = (int(detail.get("current") or 0), int(detail["total"]))
+            return True
+        if event.get("status") == "Download complete" and layer in self._layers:
+            total = self._layers[layer][1]
+            self._layers[layer] = (total, total)
+            return True
+        return False
+
+
+def _raise_if_refused(event: Mapping[str, object]) -> None:
+    if "error" not in event and "errorDetail" not in event:
+        return
+    detail = event.get("errorDetail")
+    words = detail.get("message") if isinstance(detail, Mapping) else None
+    raise ImageStoreError(str(words or event.get("error") or "the engine gave no reason"))

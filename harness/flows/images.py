@@ -1,0 +1,76 @@
+"""`invoke images`: which llama.cpp images there are, and making those that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from harness.artifacts.build import builds_in
+from harness.artifacts.images import ImageRow, known_images, prepare_image
+from harness.flows.console import Display
+from harness.flows.engines import OpenEngine, open_engine
+from harness.flows.read_matrix import read_matrix
+from harness.flows.tables import columns, size
+from harness.flows.workspace import Workspace, find_workspace
+from harness.values.matrix import ImageSource
+
+
+def sources(file: str, workspace: Workspace) -> tuple[ImageSource, ...]:
+    """The images that a matrix uses; without a matrix, everything that `images/` can build."""
+    if not file:
+        names = (name for name in builds_in(workspace.images) if name != "core")
+        return tuple(ImageSource(name=name, build=name) for name in names)
+    plan = read_matrix(file, workspace)
+    return tuple(plan.matrix.images[name] for name in dict.fromkeys(cell.image for cell in plan.cells))
+
+
+def show_images(file: str, *, build: bool) -> None:
+    """List images; with `build`, make what is missing.
+
+    Raises:
+        InputError: a mistake in the matrix file.
+        EngineError: no engine answers.
+        ArtifactError: an image cannot be had.
+    """
+    workspace, display = find_workspace(), Display()
+    wanted = sources(file, workspace)
+    with open_engine(display.say) as opened:
+        if build:
+            _ensure(wanted, opened, workspace, display)
+        rows = known_images(wanted, store=opened.images, cache=workspace.cache, images=workspace.images)
+        display.say(render(rows))
+        if not all(row.present for row in rows):
+            hint = f" --file {file}" if file else ""
+            display.say(f"what is absent is made when a matrix needs it, or now with: invoke images{hint} --build")
+
+
+def render(rows: Iterable[ImageRow]) -> str:
+    """The rows as text in columns."""
+    return columns(
+        ("image", "from", "state", "size", "build"),
+        [(r.name, r.origin, r.note or ("present" if r.present else "absent"), size(r.size_bytes), r.build) for r in rows],
+    )
+
+
+def ensure_images(builds: Sequence[str], opened: OpenEngine, workspace: Workspace, display: Display) -> None:
+    """Make images of our own where they are missing.
+
+    Raises:
+        ArtifactError: one cannot be made.
+    """
+    _ensure([ImageSource(name=name, build=name) for name in builds], opened, workspace, display)
+
+
+def _ensure(
+    wanted: Iterable[ImageSource], opened: OpenEngine, workspace: Workspace, display: Display
+) -> None:
+    for source in wanted:
+        with display.step(f"image {source.name}") as step:
+            prepare_image(
+                source,
+                store=opened.images,
+                probe=opened.probe(),
+                cache=workspace.cache,
+                say=display.say,
+                progress=step,
+                images=workspace.images,
+            )

@@ -1,0 +1,226 @@
+"""`invoke matrix`: the main job, from a matrix file to a report. Read this file first.
+
+    matrix file -> cells -> devices, images, models -> runs in containers -> records -> report
+
+What is wrong is looked for in this order: the input (exit 2), the machine and its engine (exit 3), then what single
+cells need (exit 1, recorded as their failure).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness import __version__
+from harness.errors import CellsFailedError
+from harness.flows.campaign import Campaign, Group, History, make_groups
+from harness.flows.console import Display
+from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
+from harness.flows.interrupts import Interrupts, interruption
+from harness.flows.prepare import local_models, prepare
+from harness.flows.read_matrix import Plan, read_matrix
+from harness.flows.run_once import Setting, utc_now
+from harness.flows.source_version import source_version
+from harness.flows.workspace import CHECKOUT, Workspace, find_workspace
+from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
+from harness.machine.gate import GateResult, wait_until_quiet
+from harness.machine.identity import checked_name, machine_name
+from harness.machine.locks import lock_folder, measuring_lock
+from harness.machine.vendors import discover_devices
+from harness.matrix.rounds import group_cells, round_order
+from harness.report.report import write_report
+from harness.store.records import RecordStore
+from harness.store.sessions import Session
+from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
+
+MEMORY_SHARE = 0.9
+"""Of the machine's memory that a container may have, where the matrix does not say: the harness and the engine live too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureRequest:
+    """What the user asked for on the command line."""
+
+    file: str
+    fresh: bool = False
+    only: tuple[str, ...] = ()
+    machine: str = ""
+    strict: bool = False
+    gate_wait_s: float = 300.0
+    retry_failed: bool = False
+
+
+def measure(request: MeasureRequest, *, workspace: Workspace | None = None, display: Display | None = None) -> None:
+    """Measure every cell of a matrix file on this machine and write the report.
+
+    Raises:
+        InputError: a mistake in the file, the options, or a local model file. Nothing was started.
+        MachineError: no engine, or the machine cannot be used.
+        CellsFailedError: the report is written, and some cells have a failure instead of a number.
+        InterruptedByUser: the report is partial; the same command continues.
+    """
+    workspace = workspace or find_workspace()
+    display = display or Display()
+    interrupts = Interrupts()
+    with interrupts.installed():
+        plan = read_matrix(request.file, workspace, only=request.only)
+        machine = _machine(request, workspace)
+        local = local_models(plan.matrix, plan.cells, workspace)
+        store = RecordStore(workspace.reports / plan.matrix.name)
+        store.check_writable()
+        display.say(f"{plan.matrix.name}: {len(plan.cells)} cells on {machine.machine}")
+        with measuring_lock(lock_folder(os.environ)), store.locked(), open_engine(display.say) as opened:
+            campaign = _campaign(request, plan, machine, local, store, opened, workspace, display, interrupts)
+            campaign.run()
+        report = write_report(store.folder)
+        display.say(f"report: {_shown(report, workspace)}")
+        _finish(campaign, interrupts)
+
+
+def _machine(request: MeasureRequest, workspace: Workspace) -> MachineFacts:
+    devices = discover_devices()
+    if request.machine:
+        name = checked_name(request.machine)
+    else:
+        name = machine_name(cpu=cpu_model(), cores=physical_cores(), devices=devices, state=workspace.state)
+    return read_machine_facts(machine=name, devices=devices, environment=os.environ)
+
+
+def _campaign(
+    request: MeasureRequest,
+    plan: Plan,
+    machine: MachineFacts,
+    local: Mapping[str, ModelFacts],
+    store: RecordStore,
+    opened: OpenEngine,
+    workspace: Workspace,
+    display: Display,
+    interrupts: Interrupts,
+) -> Campaign:
+    matrix, engine = plan.matrix, opened.engine
+    # We hold the lock: whatever container of a run is still there belongs to a harness that died.
+    for name in engine.sweep(labels=RUN_LABELS):
+        display.say(f"removed what an earlier start left behind: container {name}")
+    engine_facts = engine.facts()
+    prepared = prepare(
+        matrix,
+        plan.cells,
+        devices=machine.devices,
+        engine=engine_facts,
+        store=opened.images,
+        probe=opened.probe(),
+        local=local,
+        workspace=workspace,
+        display=display,
+    )
+    if request.fresh:
+        archived = store.archive(machine.machine)
+        if archived:
+            display.say(f"earlier records were moved to {_shown(archived, workspace)}")
+    session_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    setting = Setting(
+        matrix=matrix.name,
+        matrix_sha256=matrix.sha256,
+        machine=machine.machine,
+        session=session_id,
+        repetitions=matrix.preset.repetitions,
+        memory_bytes=matrix.memory_bytes or int(machine.memory_bytes * MEMORY_SHARE),
+        prepared=prepared,
+        engine=engine,
+        gate=lambda: _gate(request, interrupts, display),
+        strict=request.strict,
+        journal=lambda event, fields: store.journal(machine.machine, event, fields),
+    )
+    groups = make_groups(group_cells(plan.cells), setting)
+    history = _history(store, machine.machine, retry_failed=request.retry_failed)
+    campaign = Campaign(
+        groups=groups,
+        rounds=matrix.preset.rounds,
+        order=lambda round_: round_order(len(groups), round_=round_, seed=matrix.seed),
+        timeouts=plan.timeouts,
+        setting=setting,
+        store=store.append,
+        history=history,
+        interrupts=interrupts,
+        display=display,
+    )
+    todo = campaign.todo()
+    if not todo:
+        display.say("everything is measured already; --fresh starts again")
+        return campaign
+    if history.outcomes:
+        display.say(f"continuing: {len(todo)} runs are left")
+    store.write_matrix(matrix.path.read_bytes())
+    store.write_session(
+        Session(
+            id=session_id,
+            started_utc=utc_now(),
+            harness_version=__version__,
+            harness_source=source_version(CHECKOUT),
+            command=("invoke", *sys.argv[1:]),
+            matrix=matrix,
+            machine=machine,
+            engine=engine_facts,
+            images=tuple(found for found in prepared.images.values() if isinstance(found, ImageFacts)),
+            models=tuple(found for found in prepared.models.values() if isinstance(found, ModelFacts)),
+            cells=plan.cells,
+            keys={cell.id: group.key for group in groups for cell in group.cells},
+        )
+    )
+    return campaign
+
+
+def _history(store: RecordStore, machine: str, *, retry_failed: bool) -> History:
+    history = History()
+    for record in store.read(machine):
+        if retry_failed and any(not outcome.ok for outcome in record.outcomes):
+            record = replace(record, outcomes=tuple(outcome for outcome in record.outcomes if outcome.ok))
+        history.take(record)
+    return history
+
+
+def _gate(request: MeasureRequest, interrupts: Interrupts, display: Display) -> GateResult:
+    told = False
+
+    def on_wait(share: float) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            display.say(
+                f"waiting until the machine is quiet: other programs use {100 * share:.0f} % of its CPU time "
+                f"(at most {request.gate_wait_s:.0f} s; --gate-wait changes that)"
+            )
+
+    return wait_until_quiet(cancel=interrupts.stop, max_wait_s=request.gate_wait_s, on_wait=on_wait)
+
+
+def _shown(path: Path, workspace: Workspace) -> str:
+    return str(path.relative_to(workspace.cwd)) if path.is_relative_to(workspace.cwd) else str(path)
+
+
+def _failures(groups: tuple[Group, ...], history: History, rounds: int) -> tuple[str, ...]:
+    """Ids of the cells that lack a number in some round."""
+    failed = []
+    for group in groups:
+        for cell in group.cells:
+            outcomes = [history.outcomes.get((group.key, cell.id, round_)) for round_ in range(rounds + 1)]
+            if not all(outcome is not None and outcome.ok for outcome in outcomes):
+                failed.append(cell.id)
+    return tuple(failed)
+
+
+def _finish(campaign: Campaign, interrupts: Interrupts) -> None:
+    if interrupts.stop.is_set():
+        raise interruption()
+    failed = _failures(campaign.groups, campaign.history, campaign.rounds)
+    if failed:
+        shown = ", ".join(failed[:5]) + (f" and {len(failed) - 5} more" if len(failed) > 5 else "")  # noqa: PLR2004
+        raise CellsFailedError(
+            f"{len(failed)} of {sum(len(g.cells) for g in campaign.groups)} cells have no complete result: {shown}",
+            remedy="The report says why for each of them.",
+        )

@@ -1,0 +1,141 @@
+"""What the cells need, before the first container: devices, images, models. What cannot be had fails its cells only.
+
+The order is deliberate: an absent device is found before any long build or download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.artifacts.images import Probe, prepare_image
+from harness.artifacts.models import prepare_model
+from harness.errors import ArtifactError
+from harness.flows.console import Display
+from harness.flows.workspace import Workspace
+from harness.machine.devices import select
+from harness.machine.vendors import passthrough as passthrough_of
+from harness.values.backend import BACKENDS
+from harness.values.cell import Cell
+from harness.values.container import Passthrough
+from harness.values.facts import Device, EngineFacts, ImageFacts, ModelFacts
+from harness.values.failure import Failure, Phase, Reason
+from harness.values.matrix import Matrix
+from harness.values.protocols import ImageStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A device and how a container gets to see it."""
+
+    device: Device
+    passthrough: Passthrough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What was found for each key of the matrix, or why it cannot be had."""
+
+    targets: Mapping[tuple[str, str], Target | Failure] = field(default_factory=dict)
+    images: Mapping[str, ImageFacts | Failure] = field(default_factory=dict)
+    models: Mapping[str, ModelFacts | Failure] = field(default_factory=dict)
+
+    def failure(self, cell: Cell) -> Failure | None:
+        """Why this cell cannot be run at all; None where it can."""
+        for found in (
+            self.targets[cell.backend, cell.device],
+            self.images.get(cell.image),
+            self.models.get(cell.model),
+        ):
+            if isinstance(found, Failure):
+                return found
+        return None
+
+    def target(self, cell: Cell) -> Target:
+        """Of a cell that has no failure."""
+        found = self.targets[cell.backend, cell.device]
+        assert isinstance(found, Target)  # noqa: S101 - the caller asked `failure` first
+        return found
+
+    def image(self, cell: Cell) -> ImageFacts:
+        """Of a cell that has no failure."""
+        found = self.images[cell.image]
+        assert isinstance(found, ImageFacts)  # noqa: S101 - the caller asked `failure` first
+        return found
+
+    def model(self, cell: Cell) -> ModelFacts:
+        """Of a cell that has no failure."""
+        found = self.models[cell.model]
+        assert isinstance(found, ModelFacts)  # noqa: S101 - the caller asked `failure` first
+        return found
+
+
+def _target(cell: Cell, devices: tuple[Device, ...], engine: EngineFacts) -> Target | Failure:
+    backend = BACKENDS[cell.backend]
+    device = select(devices, backend=backend, name=cell.device)
+    if isinstance(device, Failure):
+        return device
+    passthrough = passthrough_of(device, backend=backend, engine=engine)
+    return passthrough if isinstance(passthrough, Failure) else Target(device=device, passthrough=passthrough)
+
+
+def _as_failure(error: ArtifactError) -> Failure:
+    detail = f"{error.where}: {error.what}" if error.where else error.what
+    return Failure(phase=Phase.PREPARE, reason=Reason(error.reason), detail=detail, remedy=error.remedy)
+
+
+def local_models(matrix: Matrix, cells: Sequence[Cell], workspace: Workspace) -> dict[str, ModelFacts]:
+    """Verify the models that are files of the user, before anything is started.
+
+    Raises:
+        InputError: a file is missing, is no GGUF, or differs from its hash.
+    """
+    wanted = dict.fromkeys(cell.model for cell in cells if matrix.models[cell.model].kind == "file")
+    return {name: prepare_model(matrix.models[name], cache=workspace.cache, base=matrix.path.parent) for name in wanted}
+
+
+def prepare(
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    *,
+    devices: tuple[Device, ...],
+    engine: EngineFacts,
+    store: ImageStore,
+    probe: Probe,
+    local: Mapping[str, ModelFacts],
+    workspace: Workspace,
+    display: Display,
+) -> Prepared:
+    """Find the devices, then build or pull the images, then fetch or make the models of cells that can still run.
+
+    Raises:
+        InputError: a hash differs from what the matrix or the registry says.
+    """
+    targets = {(c.backend, c.device): _target(c, devices, engine) for c in cells}
+    runnable = [c for c in cells if isinstance(targets[c.backend, c.device], Target)]
+    images: dict[str, ImageFacts | Failure] = {}
+    for name in dict.fromkeys(c.image for c in runnable):
+        with display.step(f"image {name}") as step:
+            try:
+                images[name] = prepare_image(
+                    matrix.images[name],
+                    store=store,
+                    probe=probe,
+                    images=workspace.images,
+                    cache=workspace.cache,
+                    say=display.say,
+                    progress=step,
+                )
+            except ArtifactError as error:
+                images[name] = _as_failure(error)
+    runnable = [c for c in runnable if isinstance(images[c.image], ImageFacts)]
+    models: dict[str, ModelFacts | Failure] = dict(local)
+    for name in dict.fromkeys(c.model for c in runnable if c.model not in local):
+        with display.step(f"model {name}") as step:
+            try:
+                models[name] = prepare_model(
+                    matrix.models[name], cache=workspace.cache, base=matrix.path.parent, say=display.say, progress=step
+                )
+            except ArtifactError as error:
+                models[name] = _as_failure(error)
+    return Prepared(targets=targets, images=images, models=models)

@@ -1,0 +1,231 @@
+"""One run: gate, container, reading, judging. Whatever happens inside it, what comes out is a complete record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from threading import Event
+
+from harness.artifacts.models import MODEL_PATH
+from harness.engine.running import run as run_container
+from harness.flows.prepare import Prepared
+from harness.formats import llama_bench as bench_output
+from harness.formats import llama_log
+from harness.machine.gate import GateResult
+from harness.measure.diagnosis import relevant_stderr
+from harness.measure.llama_bench import argv as bench_argv
+from harness.measure.proof import judge, ran_on_software
+from harness.values.cell import Cell
+from harness.values.container import BindMount, ContainerExit, ContainerSpec
+from harness.values.failure import Failure, Phase, Reason
+from harness.values.protocols import Engine
+from harness.values.record import Outcome, Record, Run
+
+WARM_UP_REPETITIONS = 1
+"""The warm-up round reads the model into the page cache, compiles what is compiled at run time, and is looked at with
+`-v`; its samples do not count, so one of each test is enough."""
+
+DEFAULT_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What all runs of one start have in common."""
+
+    matrix: str
+    matrix_sha256: str
+    machine: str
+    session: str
+    repetitions: int
+    memory_bytes: int
+    prepared: Prepared
+    engine: Engine
+    gate: Callable[[], GateResult]
+    journal: Callable[[str, Mapping[str, object]], None]
+    strict: bool = False
+    simulated: bool = False
+
+
+def utc_now() -> str:
+    """The time as RFC 3339 with milliseconds, for people; durations are taken from the monotonic clock."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def command(cells: Sequence[Cell], prepared: Prepared, *, repetitions: int, verbose: bool) -> tuple[str, ...] | Failure:
+    """The argv of the process in the container, or why this build cannot be asked for these cells."""
+    return bench_argv(
+        cells,
+        prepared.image(cells[0]),
+        passthrough=prepared.target(cells[0]).passthrough,
+        repetitions=repetitions,
+        verbose=verbose,
+        model_path=MODEL_PATH,
+    )
+
+
+def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
+    """Names what these cells share whatever the round: image, model, device and every parameter, but not the tests.
+
+    Resuming and reading go by it: samples under another key are of another thing.
+    """
+    first, target = cells[0], prepared.target(cells[0])
+    identity = {
+        "backend": first.backend,
+        "device": target.device.name,
+        "environment": dict(target.passthrough.environment),
+        "image": prepared.image(first).id,
+        "label": first.label,
+        "model": prepared.model(first).sha256,
+        "params": dict(first.params),
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _spec(run: Run, argv: tuple[str, ...], setting: Setting) -> ContainerSpec:
+    prepared, first = setting.prepared, run.cells[0]
+    return ContainerSpec(
+        name=f"lbh-{setting.session[:8]}-{run.key[:8]}-r{run.round}-o{run.order}-a{run.attempt}",
+        image=prepared.image(first).id,
+        argv=argv,
+        labels={
+            "llama-bench-harness.purpose": "run",
+            "llama-bench-harness.matrix": setting.matrix,
+            "llama-bench-harness.session": setting.session,
+            "llama-bench-harness.run": f"{run.key[:16]}/{run.round}/{run.attempt}",
+        },
+        environment=dict(prepared.target(first).passthrough.environment),
+        mounts=(BindMount(source=prepared.model(first).path, target=MODEL_PATH),),
+        passthrough=prepared.target(first).passthrough,
+        memory_bytes=setting.memory_bytes,
+    )
+
+
+def _isolation(spec: ContainerSpec) -> dict[str, object]:
+    """What of the specification can change results or tells another person how to start the same."""
+    return {
+        "memory_bytes": spec.memory_bytes,
+        "pids": spec.pids,
+        "network": "none",
+        "read_only_root": True,
+        "device_nodes": list(spec.passthrough.device_nodes),
+        # Device ids of the host (UUIDs) name a single card and are not recorded.
+        "device_requests": [
+            {key: value for key, value in request.items() if key not in {"DeviceIDs", "device_ids"}}
+            for request in spec.passthrough.device_requests
+        ],
+    }
+
+
+def failed_without_container(run: Run, failure: Failure, setting: Setting) -> Record:
+    """The record of a run that could not even be started: no device, no image, no model, an unknown option."""
+    now = utc_now()
+    first = run.cells[0]
+    image = setting.prepared.images.get(first.image)
+    model = setting.prepared.models.get(first.model)
+    return Record(
+        matrix=setting.matrix,
+        matrix_sha256=setting.matrix_sha256,
+        machine=setting.machine,
+        session=setting.session,
+        run=run,
+        backend=first.backend,
+        device=first.device,
+        image="" if image is None or isinstance(image, Failure) else image.id,
+        model_sha256="" if model is None or isinstance(model, Failure) else model.sha256,
+        argv=(),
+        outcomes=tuple(Outcome(cell=cell.id, failure=failure) for cell in run.cells),
+        started_utc=now,
+        ended_utc=now,
+        duration_ns=0,
+        simulated=setting.simulated,
+    )
+
+
+def _not_quiet(gate: GateResult) -> Failure:
+    return Failure(
+        phase=Phase.PREPARE,
+        reason=Reason.NOT_QUIET,
+        detail=f"other programs used {100 * (gate.foreign_cpu or 0):.0f} % of the machine's CPU time for {gate.waited_s:.0f} s",
+        remedy="Stop them, or run without --strict: the run is then flagged instead.",
+    )
+
+
+def _timeout_s(run: Run, timeouts: Mapping[str, float]) -> float:
+    return max((timeouts.get(cell.id, DEFAULT_TIMEOUT_S) for cell in run.cells), default=DEFAULT_TIMEOUT_S)
+
+
+def run_once(
+    run: Run, setting: Setting, *, timeouts: Mapping[str, float], cancel: Event
+) -> tuple[Record, ContainerExit]:
+    """Start the container of a run, wait for it, and judge what came out of it.
+
+    Args:
+        timeouts: seconds by cell id, where the matrix gives one.
+        cancel: ends the container at once.
+
+    Returns:
+        The record, not yet stored, and how the container ended.
+    """
+    prepared, first = setting.prepared, run.cells[0]
+    warm_up = run.round == 0
+    repetitions = WARM_UP_REPETITIONS if warm_up else setting.repetitions
+    argv = command(run.cells, prepared, repetitions=repetitions, verbose=warm_up)
+    if isinstance(argv, Failure):
+        now = time.monotonic_ns()
+        return failed_without_container(run, argv, setting), ContainerExit(exit_code=None, started_ns=now, ended_ns=now)
+    gate = setting.gate()
+    if setting.strict and not gate.passed:
+        now = time.monotonic_ns()
+        not_started = ContainerExit(exit_code=None, started_ns=now, ended_ns=now)
+        return failed_without_container(run, _not_quiet(gate), setting), not_started
+    spec = _spec(run, argv, setting)
+    setting.journal("creating", {"container": spec.name, "run": run.key, "round": run.round, "attempt": run.attempt})
+    started_utc, begin = utc_now(), time.monotonic_ns()
+    ended = run_container(setting.engine, spec, timeout_s=_timeout_s(run, timeouts), cancel=cancel)
+    duration_ns = time.monotonic_ns() - begin
+    target, image, model = prepared.target(first), prepared.image(first), prepared.model(first)
+    output = bench_output.read(line.text for line in ended.stdout)
+    log = llama_log.read(line.text for line in ended.stderr) if warm_up else None
+    outcomes = judge(
+        run.cells,
+        ended,
+        output,
+        log,
+        passthrough=target.passthrough,
+        backend=first.backend,
+        image=image,
+        model=model,
+        repetitions=repetitions,
+    )
+    record = Record(
+        matrix=setting.matrix,
+        matrix_sha256=setting.matrix_sha256,
+        machine=setting.machine,
+        session=setting.session,
+        run=run,
+        backend=first.backend,
+        device=target.device.name,
+        image=image.id,
+        model_sha256=model.sha256,
+        argv=argv,
+        environment=dict(target.passthrough.environment),
+        container=_isolation(spec),
+        outcomes=outcomes,
+        started_utc=started_utc,
+        ended_utc=utc_now(),
+        duration_ns=duration_ns,
+        exit_code=ended.exit_code,
+        kill_stage=ended.kill_stage,
+        oom_killed=ended.oom_killed,
+        load_before=gate.foreign_cpu,
+        gate=asdict(gate),
+        log=log,
+        diagnosis="" if all(o.ok for o in outcomes) else relevant_stderr([line.text for line in ended.stderr]),
+        software=ran_on_software(output) or target.device.kind == "software",
+        simulated=setting.simulated or setting.engine.simulated or target.device.simulated or image.simulated,
+    )
+    return record, ended

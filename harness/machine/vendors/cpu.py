@@ -1,0 +1,70 @@
+"""The CPU, and Mesa's software device, which is the CPU behind Vulkan."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.machine.vendors.refusals import wrong_backend
+from harness.values.backend import Backend
+from harness.values.container import Passthrough
+from harness.values.facts import Device, EngineFacts
+from harness.values.failure import Failure
+
+PROC = Path("/proc")
+
+SOFTWARE_NAME = "llvmpipe"
+"""How Mesa's software device calls itself, followed by versions that differ between images."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    """Vendor of what every machine has.
+
+    Args:
+        proc: root of procfs.
+        simulated: mark what is found as simulated; always done where `proc` is not the real one.
+    """
+
+    proc: Path = PROC
+    simulated: bool = False
+
+    @property
+    def name(self) -> str:
+        """The vendor's name."""
+        return "cpu"
+
+    def discover(self) -> tuple[Device, ...]:
+        """The CPU as one device, then the software device that images with Mesa have."""
+        simulated = self.simulated or self.proc != PROC
+        return (
+            Device(vendor=self.name, kind="cpu", name=self._model(), index=0, simulated=simulated),
+            Device(vendor=self.name, kind="software", name=SOFTWARE_NAME, index=1, simulated=simulated),
+        )
+
+    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:  # noqa: ARG002 - the protocol's signature; a CPU asks nothing of the engine
+        """Nothing but names: a container always has the CPU, and the software device lies in the image."""
+        if device.kind == "cpu":
+            if backend.is_gpu:
+                return wrong_backend(device, backend, served_by="the CPU backend")
+            return Passthrough(device="none")
+        if backend.name != "vulkan":
+            return wrong_backend(device, backend, served_by="the Vulkan backend")
+        # llama.cpp leaves devices of type CPU out unless it is told the index, which is 0 as no other is passed.
+        return Passthrough(
+            environment={"GGML_VK_VISIBLE_DEVICES": "0"},
+            device=f"{backend.device_prefix}0",
+            expect=SOFTWARE_NAME,
+        )
+
+    def _model(self) -> str:
+        try:
+            text = (self.proc / "cpuinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            text = ""
+        for line in text.splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return value.strip()
+        return f"{platform.machine()} CPU"  # Arm kernels state no model name

@@ -1,0 +1,88 @@
+"""Intel's GPUs, integrated and Arc, as the kernel drivers i915 and xe show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.machine.vendors import pci
+from harness.machine.vendors.names import pci_name
+from harness.machine.vendors.nodes import groups_for
+from harness.machine.vendors.refusals import unusable, wrong_backend
+from harness.values.backend import Backend
+from harness.values.container import Passthrough
+from harness.values.facts import Device, EngineFacts
+from harness.values.failure import Failure
+
+SYSFS, DEV, SHARE = Path("/sys"), Path("/dev"), Path("/usr/share")
+VENDOR_ID = 0x8086
+DRIVERS = ("i915", "xe")
+
+INTEGRATED_SLOT = "0000:00:02."
+"""Where every integrated GPU of Intel sits; a card never does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intel:
+    """Vendor of Intel's GPUs.
+
+    Args:
+        sysfs: root of sysfs.
+        dev: root of the device nodes; nodes are named by their path under it.
+        share: where name lists lie.
+        simulated: mark what is found as simulated; always done where a root is not the real one.
+    """
+
+    sysfs: Path = SYSFS
+    dev: Path = DEV
+    share: Path = SHARE
+    simulated: bool = False
+
+    @property
+    def name(self) -> str:
+        """The vendor's name."""
+        return "intel"
+
+    def discover(self) -> tuple[Device, ...]:
+        """Every display controller of Intel, in the order of PCI addresses."""
+        found = pci.cards(self.sysfs, vendor_id=VENDOR_ID)
+        return tuple(self._device(index, card) for index, card in enumerate(found))
+
+    def _device(self, index: int, card: pci.PciCard) -> Device:
+        node = self.dev / "dri" / card.render_node if card.render_node else None
+        problem = ""
+        if card.driver not in DRIVERS:
+            problem = "neither the i915 nor the xe driver is loaded for it"
+            problem += f" (it is bound to {card.driver})" if card.driver else ""
+        elif node is None or not node.exists():
+            problem = f"it has no render node in {self.dev / 'dri'}"
+        title = pci_name(self.share, vendor_id=VENDOR_ID, device_id=card.device_id)
+        return Device(
+            vendor=self.name,
+            kind="integrated" if card.address.startswith(INTEGRATED_SLOT) else "gpu",
+            name=f"Intel {title}" if title else f"Intel GPU ({VENDOR_ID:04x}:{card.device_id:04x})",
+            index=index,
+            pci=card.address,
+            driver=card.driver,
+            render_node=str(node) if node and not problem else None,
+            nodes=(str(node),) if node and not problem else (),
+            power_limit_w=pci.power_limit_w(card, "power1_max", "power2_max"),
+            problem=problem,
+            simulated=self.simulated or self.sysfs != SYSFS or self.dev != DEV,
+        )
+
+    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
+        """The card's render node and, where not everybody may open it, its numeric group."""
+        if self.name not in backend.vendors:
+            return wrong_backend(device, backend, served_by="the Vulkan backend")
+        if device.problem or device.render_node is None:
+            return unusable(
+                device,
+                remedy="load the kernel driver (`modprobe xe` or `modprobe i915`) and check `ls -l /dev/dri`",
+            )
+        nodes = (device.render_node,)
+        groups = groups_for(nodes, engine=engine)
+        if isinstance(groups, Failure):
+            return groups
+        # Mesa's names of Intel's GPUs all contain the vendor: "Intel(R) Arc(tm) B580 Graphics (BMG G21)".
+        return Passthrough(device_nodes=nodes, groups=groups, device=f"{backend.device_prefix}0", expect="Intel")

@@ -1,0 +1,165 @@
+"""The tasks of `invoke`: they parse flags, call a flow, and turn the one family of errors into an exit code.
+
+Nothing heavy is imported before a task runs, so that `invoke --list` answers at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from invoke import Context, Exit, task
+
+
+def _told(function: Callable[..., None]) -> Callable[..., None]:
+    """Show an error of the family without a traceback and exit with its code."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        from harness.errors import BenchError
+
+        try:
+            function(*args, **kwargs)
+        except BenchError as error:
+            sys.stdout.flush()
+            print(error, file=sys.stderr)  # noqa: T201 - the one place where errors are shown
+            raise Exit(code=error.exit_code) from None
+        except KeyboardInterrupt:
+            raise Exit(code=130) from None
+        except BrokenPipeError:
+            # The reader of our output went away (`| head`); nothing is wrong.
+            sys.stderr.close()
+            raise Exit(code=0) from None
+
+    return wrapper
+
+
+@task(
+    help={
+        "file": "matrix file: a name in matrices/ or any path",
+        "fresh": "start again: what was measured before goes to the report's archive folder",
+        "only": "measure only cells whose id matches this glob, such as 'cpu/*/tg*'",
+        "machine": "name of this machine in the records (default: from its hardware)",
+        "strict": "fail a run instead of flagging it when the machine does not become quiet",
+        "gate_wait": "seconds to wait for a quiet machine before each run (default 300)",
+        "retry_failed": "run cells again that failed before",
+    },
+    iterable=["only"],
+)
+@_told
+def matrix(
+    _context: Context,
+    file: str = "demo.yaml",
+    fresh: bool = False,
+    only: list[str] | None = None,
+    machine: str = "",
+    strict: bool = False,
+    gate_wait: float = 300.0,
+    retry_failed: bool = False,
+) -> None:
+    """Measure everything that a matrix file names, and write its report. Continues where it stopped."""
+    from harness.flows.measure import MeasureRequest, measure
+
+    measure(
+        MeasureRequest(
+            file=file,
+            fresh=fresh,
+            only=tuple(only or ()),
+            machine=machine,
+            strict=strict,
+            gate_wait_s=float(gate_wait),
+            retry_failed=retry_failed,
+        )
+    )
+
+
+@task(help={"file": "matrix file: a name in matrices/ or any path", "only": "glob on cell ids"}, iterable=["only"])
+@_told
+def plan(_context: Context, file: str = "demo.yaml", only: list[str] | None = None) -> None:
+    """Show the cells of a matrix file with a time estimate. Runs nothing and needs no engine."""
+    from harness.flows.plan import show_plan
+
+    show_plan(file, only=tuple(only or ()))
+
+
+@task(
+    help={
+        "file": "matrix file whose images are meant (default: all of images/)",
+        "build": "build or pull what is missing",
+    }
+)
+@_told
+def images(_context: Context, file: str = "", build: bool = False) -> None:
+    """List the llama.cpp images and whether they are there; with --build, make them."""
+    from harness.flows.images import show_images
+
+    show_images(file, build=build)
+
+
+@task(
+    help={
+        "file": "matrix file whose models are meant (default: the registry)",
+        "fetch": "fetch or make what is missing",
+    }
+)
+@_told
+def models(_context: Context, file: str = "", fetch: bool = False) -> None:
+    """List the models and whether they are there; with --fetch, get and verify them."""
+    from harness.flows.models import show_models
+
+    show_models(file, fetch=fetch)
+
+
+@task(
+    help={"file": "matrix file, or a folder under reports/", "publish": "also check everything that publishing needs"}
+)
+@_told
+def report(_context: Context, file: str = "demo.yaml", publish: bool = False) -> None:
+    """Write the report again from the records. Needs no engine, no model and no image."""
+    from harness.flows.publish import rebuild_report
+
+    rebuild_report(file, publish=publish)
+
+
+@task(help={"file": "matrix file to look at as well"})
+@_told
+def doctor(_context: Context, file: str = "") -> None:
+    """Look at engine, images, models, disk and load, and say what to do about each."""
+    from harness.flows.doctor import examine
+
+    examine(file)
+
+
+@task(
+    help={
+        "images": "also remove the images that were built here",
+        "cache": "also remove downloads and generated models",
+        "engine": "also stop the engine that ./bench started",
+    }
+)
+@_told
+def clean(_context: Context, images: bool = False, cache: bool = False, engine: bool = False) -> None:
+    """Remove what was left behind: containers, half-made downloads. Records are never touched."""
+    from harness.flows.clean import clean_up
+
+    clean_up(images=images, cache=cache, engine=engine)
+
+
+@task(help={"tier": "unit (no engine), engine (containers), real (llama.cpp and models), or all"})
+@_told
+def test(_context: Context, tier: str = "all") -> None:
+    """Run the project's own tests; `all` starts an engine and builds the images where they are missing."""
+    from harness.flows.own_tests import run_tests
+
+    run_tests(tier)
+
+
+@task
+@_told
+def lint(_context: Context) -> None:
+    """Check the code: ruff (rules and format) and mypy (strict)."""
+    from harness.flows.own_tests import run_lint
+
+    run_lint()
