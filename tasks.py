@@ -24,7 +24,7 @@ def _told(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **kwargs)
         except BenchError as error:
             sys.stdout.flush()
-            print(error, file=sys.stderr)  # noqa: T201 - the one place where errors are shown
+            print(error, file=sys.stderr)
             raise Exit(code=error.exit_code) from None
         except KeyboardInterrupt:
             raise Exit(code=130) from None

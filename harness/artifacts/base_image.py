@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,9 +44,14 @@ def _run_lines(command: Sequence[str], on_line: Callable[[str], None]) -> int:
         env=environment,
     ) as process:
         assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        for line in process.stdout:
-            on_line(line.rstrip("\n"))
-        return process.wait(timeout=_TIMEOUT_S)
+        deadline = threading.Timer(_TIMEOUT_S, process.kill)
+        deadline.start()
+        try:
+            for line in process.stdout:
+                on_line(line.rstrip("\n"))
+            return process.wait()
+        finally:
+            deadline.cancel()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +187,7 @@ def _make(suite: str, tag: str, *, store: ImageStore, cache: Path, host: Host, s
         )
     say(f"making {tag} with mmdebstrap (about half a minute)")
     with tempfile.TemporaryDirectory(dir=folder, prefix="make-") as scratch:
-        tar = Path(scratch) / f"{suite}.tar"
+        tar = Path(scratch) / f"{suite}.partial.tar"
         tail: deque[str] = deque(maxlen=15)
         command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(INCLUDED)}", suite, str(tar)]
         code = host.run_lines(command, tail.append)

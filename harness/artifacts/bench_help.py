@@ -25,7 +25,7 @@ def parse_help(text: str) -> Mapping[str, str]:
 
     Returns:
         Every spelling of every option with its value hint: `{"-fa": "<on|off|auto>", "--flash-attn": "<on|off|auto>",
-        "--list-devices": ""}`. Empty where the text is no usage at all.
+        "--list-devices": ""}`. Without `-m` it is no llama-bench.
     """
     flags: dict[str, str] = {}
     for line in text.splitlines():

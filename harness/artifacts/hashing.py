@@ -31,6 +31,7 @@ _MAX_CACHE_BYTES = 8 << 20
 _MAX_ENTRIES = 4096
 _SETTLED_NS = 50_000_000
 """A change within one tick of the file system clock leaves the times as they are: younger files are not remembered."""
+_UNCHANGED_BY_RENAMING = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -83,6 +84,17 @@ class HashCache:
         if started - int(before.rsplit("-", 1)[1]) > _SETTLED_NS:
             self._store(key, value)
         return value
+
+    def carry_over(self, path: Path, sha256: str, before: os.stat_result) -> None:
+        """Keep the hash of a file that was hashed and then renamed to `path`, which changes its change time.
+
+        Args:
+            before: of the file under its old name, after it was hashed. Nothing is kept if anything else changed.
+        """
+        with suppress(InputError, OSError):
+            after = path.stat()
+            if all(getattr(before, name) == getattr(after, name) for name in _UNCHANGED_BY_RENAMING):
+                self._store(f"sha256:{_identity(path)}", sha256)
 
     def knows(self, path: Path, sha256: str) -> bool:
         """Whether this very file was hashed before, with this result. Reads no file content."""

@@ -46,6 +46,7 @@ _BLOCK = {stored.name: stored.block for stored in TENSOR_TYPES.values()}
 _BLOCK_BYTES = {stored.name: stored.size_bytes for stored in TENSOR_TYPES.values()}
 _FILE_TYPE = {name: number for number, name in FILE_TYPES.items()}
 _MIXTRAL_EXPERTS = 8  # llama-quantize keeps the attention of 8-expert models in more bits
+_LAYERS_70B = 80  # and the values of Llama 70B, which eight heads share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,7 +267,8 @@ def _k_mix(recipe: SyntheticRecipe, kind: str, layer: int) -> str:
         return "Q6_K"
     if recipe.quantization == "Q4_K_S" and layer < (4 if kind == "attn_v" else n // 8):
         return "Q5_K"
-    return base
+    is_70b = recipe.architecture == "llama" and n == _LAYERS_70B and recipe.n_heads != recipe.n_kv_heads
+    return "Q5_K" if is_70b and kind == "attn_v" and base == "Q4_K" else base
 
 
 def _wrong_names(given: Mapping[str, ParameterValue]) -> list[str]:

@@ -109,7 +109,8 @@ def _scales_and_minima(blocks: Floats, levels: int) -> tuple[Blocks, Blocks]:
 def _nibbles(level: Blocks) -> Blocks:
     """Low four bits of eight groups of 32, two groups in each 32 bytes."""
     pairs = (level & 15).reshape(-1, 4, 2, 32)
-    return (pairs[:, :, 0] | (pairs[:, :, 1] << 4)).reshape(-1, 128)
+    packed: Blocks = np.bitwise_or(pairs[:, :, 0], pairs[:, :, 1] << 4, dtype=np.uint8)
+    return packed.reshape(-1, 128)
 
 
 def _q4_k(blocks: Floats) -> Blocks:
@@ -138,7 +139,7 @@ def _q6_k(blocks: Floats) -> Blocks:
     ).reshape(-1, 128)
     high = (level >> 4) << np.array([0, 2, 4, 6], dtype=np.uint8)[None, None, :, None]
     upper = np.bitwise_or.reduce(high, axis=2).reshape(-1, 64)
-    return np.concatenate([low, upper, scale.view(np.uint8), d_bytes], axis=1)
+    return np.concatenate([low, upper, scale.view(np.uint8), d_bytes], axis=1, dtype=np.uint8)
 
 
 _K_ENCODERS: Mapping[str, Callable[[Floats], Blocks]] = MappingProxyType({"Q4_K": _q4_k, "Q5_K": _q5_k, "Q6_K": _q6_k})

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from docker import APIClient
 from docker.tls import TLSConfig
+from docker.utils import kwargs_from_env
 
 from harness.engine.attach import AttachedSocket, Connection, OutputReader
 from harness.engine.engine_facts import engine_facts
@@ -35,7 +36,7 @@ class DockerEngine:
 
     Args:
         base_url: `unix:///var/run/docker.sock`, `tcp://...`, as in DOCKER_HOST.
-        tls: certificates for a `tcp://` address.
+        tls: certificates for a `tcp://` address; by default those that DOCKER_TLS_VERIFY and DOCKER_CERT_PATH name.
         patience: how long each step of waiting and ending may take.
         clock: monotonic, in ns.
         connect: makes a client for an API version and a timeout in seconds; for tests.
@@ -186,7 +187,10 @@ class DockerEngine:
         return tuple(removed.values())
 
     def _new_client(self, version: str, timeout_s: int) -> APIClient:
-        return APIClient(base_url=self.base_url, version=version, timeout=timeout_s, tls=self._tls or False)
+        tls = self._tls
+        if tls is None and self.base_url.startswith("tcp://"):
+            tls = kwargs_from_env().get("tls")
+        return APIClient(base_url=self.base_url, version=version, timeout=timeout_s, tls=tls or False)
 
     def _ready(self) -> APIClient:
         """The client for everything that is not about one container."""

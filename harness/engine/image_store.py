@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import docker
 import docker.errors
@@ -16,9 +17,12 @@ import requests
 import urllib3.exceptions
 from docker.utils import kwargs_from_env
 
+from harness.engine.trouble import unreachable
 from harness.errors import EngineError
 from harness.values.protocols import ImageStoreError
 
+OWN = "llama-bench-harness/"
+"""What the names of all images that are made here begin with."""
 BUILD_SILENCE_S = 3600.0
 """One file of a GPU backend can compile for many minutes without a line of output."""
 ANSWER_S = 120.0
@@ -54,11 +58,15 @@ class DockerImageStore:
         try:
             return cls(docker.APIClient(**settings, version="auto", timeout=int(ANSWER_S)))
         except (docker.errors.DockerException, *_CONNECTION_LOST) as error:
-            raise EngineError(f"the engine does not answer: {error}", where=host) from error
+            raise unreachable(host, error) from error
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
 
     def inspect(self, ref: str) -> Mapping[str, object] | None:
         """See `ImageStore.inspect`."""
-        with self._asking(ANSWER_S):
+        with _described_or_engine_error(ref), self._asking(ANSWER_S):
             try:
                 described: Mapping[str, object] = self._client.inspect_image(ref)  # type: ignore[no-untyped-call]  # stubs
             except docker.errors.NotFound:
@@ -120,16 +128,37 @@ class DockerImageStore:
     def tag(self, image: str, tag: str) -> None:
         """See `ImageStore.tag`."""
         repository, _, name = tag.rpartition(":")
-        with self._asking(ANSWER_S):
+        with _described_or_engine_error(image), self._asking(ANSWER_S):
             self._client.tag(image, repository, name)
 
     def free_bytes(self) -> int | None:
         """See `ImageStore.free_bytes`. None for an engine on another machine or in a virtual one."""
-        with self._asking(ANSWER_S):
+        with _described_or_engine_error("the engine itself"), self._asking(ANSWER_S):
             folder = Path(str(self._client.info().get("DockerRootDir") or "/nonexistent"))
         if not self._client.base_url.startswith(("http+docker://localhost", "http+unix:")) or not folder.is_dir():
             return None
         return shutil.disk_usage(folder).free
+
+    def remove_own(self) -> tuple[str, ...]:
+        """Remove the images that were made here, with what their builds left in the cache; the names removed.
+
+        An image that a container or somebody else's image still needs loses its name and stays.
+        """
+        with _described_or_engine_error(OWN), self._asking(BUILD_SILENCE_S):
+            images = self._client.images(all=True)
+            own = {image["Id"] for image in images if _own_tags(image)}
+            for image_id in _unnamed_upon(own, images):
+                self._remove(image_id)
+            return tuple(tag for image in images for tag in _own_tags(image) if self._remove(tag))
+
+    def _remove(self, image: str) -> bool:
+        try:
+            self._client.remove_image(image)
+        except docker.errors.APIError as error:
+            if error.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                return False
+            raise
+        return True
 
     def _id_of(self, ref: str) -> str:
         described = self.inspect(ref)
@@ -158,6 +187,35 @@ class DockerImageStore:
                 f"the connection to the engine was lost: {error}",
                 remedy="see whether the engine still runs, then start the same command again",
             ) from error
+
+
+@contextmanager
+def _described_or_engine_error(what: str) -> Iterator[None]:
+    """Where no registry and no builder is asked, a refusal means that the engine is not well."""
+    try:
+        yield
+    except ImageStoreError as error:
+        raise EngineError(
+            f"the engine cannot tell about {what}: {error.text}", remedy="see the engine's log, then start again"
+        ) from error
+
+
+def _tags(image: Mapping[str, Any]) -> list[str]:
+    return [tag for tag in image.get("RepoTags") or () if tag != "<none>:<none>"]
+
+
+def _own_tags(image: Mapping[str, Any]) -> list[str]:
+    return [tag for tag in _tags(image) if tag.startswith(OWN)]
+
+
+def _unnamed_upon(roots: set[str], images: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Ids of the unnamed images that stand on `roots`, only unnamed ones between, and on which nothing stands."""
+    unnamed = [image for image in images if not _tags(image)]
+    upon = set(roots)
+    while more := {image["Id"] for image in unnamed if image.get("ParentId") in upon} - upon:
+        upon |= more
+    parents = {image.get("ParentId") for image in images}
+    return [image["Id"] for image in unnamed if image["Id"] in upon - parents]
 
 
 class _SilentError(EngineError):

@@ -188,7 +188,7 @@ class RunningContainer:
     def _conclude(self, cause: _Cause, stage: str | None, ended_ns: int) -> ContainerExit:
         self._reader.stop(timeout_s=self._patience.drain)
         state = self._settled(stage)
-        if self._reader.broken or self._lost_output or self._went_away:
+        if state is not None and (self._reader.broken or self._lost_output or self._went_away):
             for stream in (STDOUT, STDERR):
                 self._reader.recover(stream, self._handle.log(stderr=stream == STDERR))
         stdout, stderr = self._reader.result(STDOUT), self._reader.result(STDERR)
@@ -243,7 +243,8 @@ class RunningContainer:
         return error, phase, state.exit_code
 
     def _close(self) -> None:
-        if not self._handle.remove(tries=self._patience.remove_tries):
+        # Where the last word was silence, once is enough: the next start, or the next sweep, tries again.
+        if not self._handle.remove(tries=1 if self._state is None else self._patience.remove_tries):
             self._on_leftover(self._handle.container_id)
         self._reader.stop(timeout_s=0)
         self._handle.close()

@@ -47,7 +47,10 @@ def render(rows: Iterable[ImageRow]) -> str:
     """The rows as text in columns."""
     return columns(
         ("image", "from", "state", "size", "build"),
-        [(r.name, r.origin, r.note or ("present" if r.present else "absent"), size(r.size_bytes), r.build) for r in rows],
+        [
+            (r.name, r.origin, r.note or ("present" if r.present else "absent"), size(r.size_bytes), r.build)
+            for r in rows
+        ],
     )
 
 
@@ -60,9 +63,7 @@ def ensure_images(builds: Sequence[str], opened: OpenEngine, workspace: Workspac
     _ensure([ImageSource(name=name, build=name) for name in builds], opened, workspace, display)
 
 
-def _ensure(
-    wanted: Iterable[ImageSource], opened: OpenEngine, workspace: Workspace, display: Display
-) -> None:
+def _ensure(wanted: Iterable[ImageSource], opened: OpenEngine, workspace: Workspace, display: Display) -> None:
     for source in wanted:
         with display.step(f"image {source.name}") as step:
             prepare_image(

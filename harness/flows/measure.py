@@ -39,7 +39,7 @@ from harness.store.sessions import Session
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
 
 MEMORY_SHARE = 0.9
-"""Of the machine's memory that a container may have, where the matrix does not say: the harness and the engine live too."""
+"""Of the machine's memory that a container may have, where the matrix does not say; harness and engine need some too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,17 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
         store.check_writable()
         display.say(f"{plan.matrix.name}: {len(plan.cells)} cells on {machine.machine}")
         with measuring_lock(lock_folder(os.environ)), store.locked(), open_engine(display.say) as opened:
-            campaign = _campaign(request, plan, machine, local, store, opened, workspace, display, interrupts)
+            campaign = _campaign(
+                request,
+                plan=plan,
+                machine=machine,
+                local=local,
+                store=store,
+                opened=opened,
+                workspace=workspace,
+                display=display,
+                interrupts=interrupts,
+            )
             campaign.run()
         report = write_report(store.folder)
         display.say(f"report: {_shown(report, workspace)}")
@@ -93,6 +103,7 @@ def _machine(request: MeasureRequest, workspace: Workspace) -> MachineFacts:
 
 def _campaign(
     request: MeasureRequest,
+    *,
     plan: Plan,
     machine: MachineFacts,
     local: Mapping[str, ModelFacts],
@@ -178,9 +189,8 @@ def _campaign(
 def _history(store: RecordStore, machine: str, *, retry_failed: bool) -> History:
     history = History()
     for record in store.read(machine):
-        if retry_failed and any(not outcome.ok for outcome in record.outcomes):
-            record = replace(record, outcomes=tuple(outcome for outcome in record.outcomes if outcome.ok))
-        history.take(record)
+        kept = tuple(outcome for outcome in record.outcomes if outcome.ok or not retry_failed)
+        history.take(replace(record, outcomes=kept))
     return history
 
 

@@ -24,4 +24,6 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows of text under their heads, left-aligned, two spaces apart."""
     table = [tuple(head), *(tuple(row) for row in rows)]
     widths = [max(len(row[index]) for row in table) for index in range(len(head))]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table)
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table
+    )

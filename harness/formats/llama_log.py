@@ -17,6 +17,7 @@ MAX_WARNINGS = 50
 _MAX_LINE_CHARS = 4096
 _SHOWN_CHARS = 300
 _MIB = 1024 * 1024
+_LARGEST_MIB = 1e12
 
 _LIBRARY = re.compile(r"load_backend: loaded (\S+) backend from (.+?)\s*$")
 _CPU_VARIANT = re.compile(r"ggml-cpu-([A-Za-z0-9_.+-]+?)\.(?:so|dll|dylib)\b")
@@ -193,8 +194,9 @@ class _Reading:
 
 
 def _number(text: str) -> float | None:
-    """The number that a text holds; None for `1.2.3`."""
+    """The number that a text holds; None for `1.2.3` and for sizes that no machine has."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if number < _LARGEST_MIB else None

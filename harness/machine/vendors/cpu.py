@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.machine.facts import MachineRoots, cpu_model
 from harness.machine.vendors.refusals import wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import Passthrough
@@ -39,7 +39,9 @@ class Cpu:
         """The CPU as one device, then the software device that images with Mesa have."""
         simulated = self.simulated or self.proc != PROC
         return (
-            Device(vendor=self.name, kind="cpu", name=self._model(), index=0, simulated=simulated),
+            Device(
+                vendor=self.name, kind="cpu", name=cpu_model(MachineRoots(proc=self.proc)), index=0, simulated=simulated
+            ),
             Device(vendor=self.name, kind="software", name=SOFTWARE_NAME, index=1, simulated=simulated),
         )
 
@@ -57,14 +59,3 @@ class Cpu:
             device=f"{backend.device_prefix}0",
             expect=SOFTWARE_NAME,
         )
-
-    def _model(self) -> str:
-        try:
-            text = (self.proc / "cpuinfo").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            text = ""
-        for line in text.splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name" and value.strip():
-                return value.strip()
-        return f"{platform.machine()} CPU"  # Arm kernels state no model name

@@ -34,12 +34,15 @@ def ambiguity(text: str) -> str | None:
             shown = text if len(text) <= 48 else f"{text[:45]}..."  # noqa: PLR2004 - a line of a terminal
             if "quote it" in why:
                 return f"{shown} {why}"
-            return f"{shown} {why}{',' if ';' in why else ':'} {'or ' if ';' in why else ''}quote it: \"{shown}\""
+            return f'{shown} {why}{"," if ";" in why else ":"} {"or " if ";" in why else ""}quote it: "{shown}"'
     return None
 
 
 _SYNTAX = (
-    ("mapping values are not allowed", "a ':' where none can be: quote text that holds ': ', and check the indentation"),
+    (
+        "mapping values are not allowed",
+        "a ':' where none can be: quote text that holds ': ', and check the indentation",
+    ),
     ("could not find expected ':'", "a key without ':', or a value that goes on at the wrong indentation"),
     ("expected ',' or ']'", "the list that begins here with '[' lacks a ',' or its ']'"),
     ("expected ',' or '}'", "the mapping that begins here with '{' lacks a ',' or its '}'"),

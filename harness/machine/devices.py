@@ -1,0 +1,123 @@
+"""Which device a matrix means by a name: `default`, an index, a UUID, a PCI address, a name pattern, or `software`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from harness.values.backend import Backend
+from harness.values.facts import Device
+from harness.values.failure import Failure, Phase, Reason
+
+DEFAULT = "default"
+SOFTWARE = "software"
+
+_PCI_ADDRESS = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])", re.IGNORECASE)
+_UUID = re.compile(r"(?:gpu|mig)-[0-9a-f][0-9a-f/-]*", re.IGNORECASE)
+
+
+def candidates(devices: Sequence[Device], *, backend: Backend) -> tuple[Device, ...]:
+    """The devices that a backend can be asked to compute on, in the order in which they were discovered.
+
+    Args:
+        devices: everything on the machine.
+        backend: for the CPU backend the CPU; for others real GPUs, never the software device.
+    """
+    kinds = {"gpu", "integrated"} if backend.is_gpu else {"cpu"}
+    return tuple(device for device in devices if device.vendor in backend.vendors and device.kind in kinds)
+
+
+def select(devices: Sequence[Device], *, backend: Backend, name: str) -> Device | Failure:
+    """The device that a matrix names.
+
+    - `default`: of the candidates the one that has no problem, is discrete, and has the most memory; else the first.
+    - digits: an index into the backend's candidates, 0-based.
+    - `GPU-...`, `MIG-...`: a UUID or the beginning of one, which must fit one device only.
+    - `0000:01:00.0` or `01:00.0`: a PCI address.
+    - `software`: Mesa's software device. Nothing else selects it.
+    - anything else: a pattern for the name, case-insensitive, with `*`, `?` and `[...]`; without any of these a part of
+      the name is enough. It may fit several cards only if they all have the same name; then the best of them is taken
+      as by `default`.
+
+    Args:
+        devices: everything on the machine.
+        backend: the backend that is to compute on it.
+        name: as the matrix says it.
+
+    Returns:
+        The device, which can have a `problem` if no other fits; or the failure to record.
+    """
+    if name.casefold() == SOFTWARE:
+        software = [d for d in devices if backend.is_gpu and d.kind == SOFTWARE and d.vendor in backend.vendors]
+        found = software[:1]
+    else:
+        found = _named(candidates(devices, backend=backend), name)
+    if not found:
+        return _absent(devices, backend=backend, name=name)
+    if len({device.name for device in found}) > 1 or (_UUID.fullmatch(name) and len(found) > 1):
+        return _ambiguous(found, name=name)
+    return found[0]
+
+
+def _named(of_backend: Sequence[Device], name: str) -> list[Device]:
+    """The devices that a name fits, the best first."""
+    wanted = name.strip().casefold()
+    ranked = sorted(of_backend, key=lambda d: (d.problem != "", d.kind != "gpu", -(d.memory_bytes or 0)))
+    if wanted == DEFAULT:
+        return ranked[:1]
+    if wanted.isascii() and wanted.isdigit():
+        index = int(wanted)
+        return [of_backend[index]] if index < len(of_backend) else []
+    if _UUID.fullmatch(wanted):
+        return [device for device in ranked if (device.uuid or "").casefold().startswith(wanted)]
+    if address := _PCI_ADDRESS.fullmatch(wanted):
+        domain = int(address[1] or "0", 16)
+        return _usable([device for device in ranked if device.pci == f"{domain:04x}:{address[2]}"])
+    pattern = wanted if any(sign in wanted for sign in "*?[") else f"*{wanted}*"
+    fits = [device for device in ranked if fnmatchcase(device.name.casefold(), pattern)]
+    return _usable([device for device in fits if device.name.casefold() == wanted] or fits)
+
+
+def _usable(devices: list[Device]) -> list[Device]:
+    """Without those that have a problem, unless all do: a divided card shares address and name with its instances."""
+    return [device for device in devices if not device.problem] or devices
+
+
+def _listing(devices: Sequence[Device]) -> str:
+    """The devices with what names them, for people; without UUIDs, which are never stored."""
+    places = (f" at {device.pci}" if device.pci else "" for device in devices)
+    problems = (f" ({device.problem})" if device.problem else "" for device in devices)
+    named = zip(devices, places, problems, strict=True)
+    return "; ".join(f"{index}: {device.name}{place}{problem}" for index, (device, place, problem) in enumerate(named))
+
+
+def _shown(name: str) -> str:
+    return "the UUID given" if _UUID.fullmatch(name) else f"'{name}'"
+
+
+def _absent(devices: Sequence[Device], *, backend: Backend, name: str) -> Failure:
+    of_backend = candidates(devices, backend=backend)
+    if of_backend:
+        detail = f"no device of {backend.title} matches {_shown(name)}; there is {_listing(of_backend)}"
+        remedy = "name one of these by index, PCI address or a part of its name, or say `default`"
+    else:
+        others = [device for device in devices if device.kind != SOFTWARE]
+        there = "; ".join(device.name + (f" ({device.problem})" if device.problem else "") for device in others)
+        detail = f"this machine has no device for {backend.title}; there is {there or 'none at all'}"
+        remedy = (
+            "run this cell on a machine that has one, or install the card's driver; `invoke doctor` says what is found"
+        )
+        if any(device.kind == SOFTWARE and device.vendor in backend.vendors for device in devices) and backend.is_gpu:
+            remedy += "; `device: software` tries the backend without a GPU, for tests only"
+    return Failure(phase=Phase.PREPARE, reason=Reason.NO_DEVICE, detail=detail, remedy=remedy)
+
+
+def _ambiguous(found: Sequence[Device], *, name: str) -> Failure:
+    fitting = "; ".join(device.name + (f" at {device.pci}" if device.pci else "") for device in found)
+    return Failure(
+        phase=Phase.PREPARE,
+        reason=Reason.NO_DEVICE,
+        detail=f"{_shown(name)} fits several devices: {fitting}",
+        remedy="name one of them by index or UUID, or by a longer part of its name",
+    )

@@ -1,0 +1,172 @@
+"""AMD's GPUs and APUs, as the amdgpu and KFD kernel drivers show them. No part of ROCm is needed on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.machine.vendors import pci
+from harness.machine.vendors.engines import cdi_request, dropped_requests
+from harness.machine.vendors.names import amdgpu_name, pci_name
+from harness.machine.vendors.nodes import groups_for
+from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
+from harness.values.backend import Backend
+from harness.values.container import Passthrough
+from harness.values.facts import Device, EngineFacts
+from harness.values.failure import Failure, Reason
+
+SYSFS, DEV, SHARE = Path("/sys"), Path("/dev"), Path("/usr/share")
+VENDOR_ID = 0x1002
+DRIVER = "amdgpu"
+
+APU_TARGETS = frozenset(
+    {
+        *("gfx902", "gfx909", "gfx90c"),  # Vega in Ryzen 2000 to 5000
+        *("gfx1013", "gfx1033", "gfx1035", "gfx1036", "gfx1037"),  # RDNA 1 and 2
+        *("gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153"),  # RDNA 3 and 3.5
+    }
+)
+"""Code targets of GPUs that exist within a processor only, and share the host's memory."""
+
+_APU_METRICS = (2, 3)
+"""Revisions of the `gpu_metrics` format that amdgpu uses for APUs; cards have revision 1."""
+
+
+def gfx_target(version: int) -> str | None:
+    """The code target of KFD's `gfx_target_version`: `gfx1100` of 110000, `gfx90a` of 90010; None of 0 (a CPU)."""
+    major, minor, stepping = version // 10000, version // 100 % 100, version % 100
+    return f"gfx{major}{minor:x}{stepping:x}" if version > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amd:
+    """Vendor of AMD's GPUs.
+
+    Args:
+        sysfs: root of sysfs.
+        dev: root of the device nodes; nodes are named by their path under it.
+        share: where name lists lie.
+        prefer_cdi: ask by CDI where the engine lists the device. Nodes are the default: every engine takes them, and
+            they name the card by itself and not by a number in a file.
+        simulated: mark what is found as simulated; always done where a root is not the real one.
+    """
+
+    sysfs: Path = SYSFS
+    dev: Path = DEV
+    share: Path = SHARE
+    prefer_cdi: bool = False
+    simulated: bool = False
+
+    @property
+    def name(self) -> str:
+        """The vendor's name."""
+        return "amd"
+
+    def discover(self) -> tuple[Device, ...]:
+        """Every GPU of AMD, in the order of PCI addresses."""
+        targets = self._targets()
+        found = pci.cards(self.sysfs, vendor_id=VENDOR_ID, base_classes=(pci.DISPLAY, pci.ACCELERATOR))
+        return tuple(self._device(index, card, targets) for index, card in enumerate(found))
+
+    def _targets(self) -> dict[str, str]:
+        """The code target by render node, from KFD's topology; empty where KFD is not loaded."""
+        targets = {}
+        for node in pci.entries(self.sysfs / "class/kfd/kfd/topology/nodes"):
+            lines = (pci.read_text(node / "properties") or "").splitlines()
+            properties = dict(line.split(None, 1) for line in lines if len(line.split()) > 1)
+            version = properties.get("gfx_target_version", "0")
+            minor = properties.get("drm_render_minor", "0")
+            target = gfx_target(int(version)) if version.isdigit() else None
+            if target and minor != "0":
+                targets[f"renderD{minor}"] = target
+        return targets
+
+    def _device(self, index: int, card: pci.PciCard, targets: dict[str, str]) -> Device:
+        node = self.dev / "dri" / card.render_node if card.render_node else None
+        problem = ""
+        if card.driver != DRIVER:
+            problem = "the amdgpu driver is not loaded for it"
+            problem += f" (it is bound to {card.driver})" if card.driver else ""
+        elif node is None or not node.exists():
+            problem = f"it has no render node in {self.dev / 'dri'}"
+        kfd = self.dev / "kfd"
+        nodes = () if problem else tuple(str(path) for path in (kfd, node) if path and path.exists())
+        target = targets.get(card.render_node or "")
+        integrated = _is_apu(card, target)
+        serial = pci.read_text(card.path / "unique_id")
+        vram = pci.read_int(card.path / "mem_info_vram_total")
+        version = pci.read_text(self.sysfs / "module/amdgpu/version")
+        return Device(
+            vendor=self.name,
+            kind="integrated" if integrated else "gpu",
+            name=self._name(card),
+            index=index,
+            pci=card.address,
+            # What an APU calls its VRAM is a part of the host's memory that the firmware set aside.
+            memory_bytes=None if integrated else vram,
+            shared_memory_bytes=(pci.read_int(card.path / "mem_info_gtt_total") or 0) + (vram or 0) or None
+            if integrated
+            else None,
+            driver=f"{card.driver} {version}" if card.driver == DRIVER and version else card.driver,
+            uuid=f"GPU-{serial.lower()}" if serial else None,
+            render_node=str(node) if node and not problem else None,
+            nodes=nodes,
+            architecture=target,
+            power_limit_w=pci.power_limit_w(card, "power1_cap"),
+            problem=problem,
+            simulated=self.simulated or self.sysfs != SYSFS or self.dev != DEV,
+        )
+
+    def _name(self, card: pci.PciCard) -> str:
+        if product := pci.read_text(card.path / "product_name"):
+            return product
+        if listed := amdgpu_name(self.share, device_id=card.device_id, revision=card.revision):
+            return listed
+        title = pci_name(self.share, vendor_id=VENDOR_ID, device_id=card.device_id)
+        return f"AMD {title}" if title else f"AMD GPU ({VENDOR_ID:04x}:{card.device_id:04x})"
+
+    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
+        """The card's render node, for ROCm `/dev/kfd` too, and the numeric groups that open them."""
+        if self.name not in backend.vendors:
+            return wrong_backend(device, backend, served_by="the ROCm or Vulkan backend")
+        if device.problem or device.render_node is None:
+            return unusable(device, remedy="load the kernel driver (`modprobe amdgpu`) and check `ls -l /dev/dri`")
+        compute = backend.name == "rocm"
+        kfd = self.dev / "kfd"
+        if compute and not kfd.exists():
+            return refuse(
+                Reason.NO_DEVICE,
+                f"{kfd} does not exist, and ROCm computes through it",
+                "load the amdgpu driver with KFD support (`modprobe amdgpu`; virtual machines and WSL 2 have none),"
+                " or use the Vulkan backend",
+            )
+        nodes = (str(kfd), device.render_node) if compute else (device.render_node,)
+        groups = groups_for(nodes, engine=engine)
+        if isinstance(groups, Failure):
+            return groups
+        listed = f"amd.com/gpu={device.index}"
+        by_cdi = self.prefer_cdi and listed in engine.cdi_devices and dropped_requests(engine) is None
+        # One card is one render node: HIP_VISIBLE_DEVICES and the like would only renumber what is already alone.
+        return Passthrough(
+            device_requests=(cdi_request(listed),) if by_cdi else (),
+            device_nodes=() if by_cdi else nodes,
+            groups=groups,
+            device=f"{backend.device_prefix}0",
+            # ROCm calls one and the same card "Radeon 8060S Graphics", "AMD Radeon 8060S Graphics" or "AMD Radeon
+            # Graphics", by its version: there is no word to rely on. Mesa's names all begin with the vendor.
+            expect="" if compute else "AMD",
+        )
+
+
+def _is_apu(card: pci.PciCard, target: str | None) -> bool:
+    if target is not None:
+        return target in APU_TARGETS
+    if card.driver != DRIVER or card.suspended:  # only cards go to sleep, and reading would wake them
+        return False
+    try:
+        with (card.path / "gpu_metrics").open("rb") as stream:
+            header = stream.read(4)
+    except OSError:
+        return False
+    # u16 size, u8 format revision, u8 content revision
+    return len(header) == 4 and header[2] in _APU_METRICS  # noqa: PLR2004 - the header's size

@@ -1,0 +1,267 @@
+"""NVIDIA's GPUs by NVML: cards, MIG instances, and chips whose memory is the host's. The only home of pynvml."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.machine.vendors import pci
+from harness.machine.vendors.engines import cdi_request, dropped_requests, is_podman
+from harness.machine.vendors.names import pci_name
+from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
+from harness.values.backend import Backend
+from harness.values.container import Passthrough
+from harness.values.facts import Device, EngineFacts
+from harness.values.failure import Failure, Reason
+
+SYSFS, DEV, SHARE = Path("/sys"), Path("/dev"), Path("/usr/share")
+VENDOR_ID = 0x10DE
+CDI_KIND = "nvidia.com/gpu"
+UNNAMED = "NVIDIA GPU"
+
+NOT_LOADED = "the NVIDIA driver is not loaded"
+NO_LIBRARY = "the NVIDIA kernel driver is loaded, but its library libnvidia-ml.so.1 is not found"
+MISMATCH = "the NVIDIA driver was updated, but the old kernel module is still loaded"
+LOST = "the card has fallen off the bus"
+NEEDS_RESET = "the card needs a reset"
+UNLISTED = "NVML does not list the card"
+NO_UUID = "NVML does not tell the UUID of the instance"
+MIG_PARENT = "MIG is on, so only its instances compute"
+NO_PACKAGE = "the Python package nvidia-ml-py is missing"
+
+_REMEDIES = {
+    NOT_LOADED: "install NVIDIA's driver, then `modprobe nvidia` or restart; `nvidia-smi` must work on the host",
+    NO_LIBRARY: "install the driver's user-space part of the same version; `nvidia-smi` must work on the host",
+    MISMATCH: "restart the machine, so that kernel module and library are of one version",
+    LOST: "restart the machine; look for `Xid 79` in the kernel's log (power, heat, or the card's seat)",
+    NEEDS_RESET: "`nvidia-smi --gpu-reset` while nothing uses the card, or restart the machine",
+    MIG_PARENT: "name one of its instances, or make one with `nvidia-smi mig -cgi ... -C`",
+    NO_PACKAGE: "install the packages of requirements.lock",
+}
+
+_UNIFIED = re.compile(r"\b(GB10|Orin|Thor|Xavier)\b")
+"""Chips that share the host's memory; NVML refuses to tell their memory, or tells the host's."""
+
+
+def _pynvml() -> Any:
+    return importlib.import_module("pynvml")
+
+
+def _ask(nvml: Any, getter: str, *arguments: object) -> Any:
+    """What one getter says; None where this card, driver or pynvml does not have it."""
+    try:
+        return getattr(nvml, getter)(*arguments)
+    except (nvml.NVMLError, AttributeError):
+        return None
+
+
+def _bus_address(bus_id: str) -> str:
+    """`0000:01:00.0` of NVML's `00000000:01:00.0`."""
+    domain, _, rest = bus_id.lower().partition(":")
+    return f"{int(domain, 16):04x}:{rest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nvidia:
+    """Vendor of NVIDIA's GPUs.
+
+    Args:
+        nvml: gives the pynvml module, or what stands in for it.
+        sysfs: root of sysfs, where cards are seen that NVML cannot tell of.
+        dev: root of the device nodes.
+        share: where name lists lie.
+        simulated: mark what is found as simulated; always done where another NVML or root is given.
+    """
+
+    nvml: Callable[[], Any] = _pynvml
+    sysfs: Path = SYSFS
+    dev: Path = DEV
+    share: Path = SHARE
+    simulated: bool = False
+
+    @property
+    def name(self) -> str:
+        """The vendor's name."""
+        return "nvidia"
+
+    def discover(self) -> tuple[Device, ...]:
+        """NVML's cards in NVML's order, then MIG instances, then cards that only the PCI bus shows."""
+        devices, absent = self._ask_nvml()
+        seen = {device.pci for device in devices}
+        if None not in seen:
+            devices += tuple(self._unseen(seen, why=absent))
+        simulated = self.simulated or self.nvml is not _pynvml or (self.sysfs, self.dev) != (SYSFS, DEV)
+        return tuple(replace(device, index=index, simulated=simulated) for index, device in enumerate(devices))
+
+    def _ask_nvml(self) -> tuple[tuple[Device, ...], str]:
+        """The devices that NVML tells of, and what to say of others."""
+        try:
+            nvml = self.nvml()
+        except ImportError:
+            return (), NO_PACKAGE
+        try:
+            nvml.nvmlInit()
+        except nvml.NVMLError as error:
+            return (), _init_problem(nvml, error)
+        try:
+            return tuple(_devices(nvml)), UNLISTED
+        except nvml.NVMLError as error:
+            return (), f"NVML fails: {error}"
+        finally:
+            with suppress(nvml.NVMLError):
+                nvml.nvmlShutdown()
+
+    def _unseen(self, seen: set[str | None], *, why: str) -> Iterator[Device]:
+        for card in pci.cards(self.sysfs, vendor_id=VENDOR_ID):
+            if card.address in seen:
+                continue
+            problem = why
+            if card.driver is None and why in {UNLISTED, NO_LIBRARY}:
+                problem = NOT_LOADED
+            elif card.driver not in {None, "nvidia"}:
+                problem = f"{NOT_LOADED} (the card is bound to {card.driver})"
+            title = pci_name(self.share, vendor_id=VENDOR_ID, device_id=card.device_id)
+            yield Device(
+                vendor=self.name,
+                kind="gpu",
+                name=f"NVIDIA {title}" if title else f"{UNNAMED} ({VENDOR_ID:04x}:{card.device_id:04x})",
+                pci=card.address,
+                problem=problem,
+            )
+
+    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
+        """A request for the card by its UUID: by CDI where the engine lists it, else to NVIDIA's own driver in it."""
+        if self.name not in backend.vendors:
+            return wrong_backend(device, backend, served_by="the CUDA or Vulkan backend")
+        if device.problem:
+            known = next((remedy for text, remedy in _REMEDIES.items() if device.problem.startswith(text)), "")
+            reason = Reason.DEVICE_LOST if device.problem == LOST else Reason.NO_DEVICE
+            return unusable(device, reason=reason, remedy=known or "`nvidia-smi` must list the card on the host")
+        if backend.name == "vulkan" and (self.dev / "dxg").exists():
+            return refuse(
+                Reason.NO_DEVICE, "NVIDIA's driver has no Vulkan within WSL 2", "use the CUDA backend, or Linux itself"
+            )
+        if dropped := dropped_requests(engine):
+            return dropped
+        return Passthrough(
+            device_requests=(_request(device, backend=backend, engine=engine),),
+            device=f"{backend.device_prefix}0",
+            expect=_expected(device),
+        )
+
+
+def _init_problem(nvml: Any, error: Any) -> str:
+    texts = {
+        nvml.NVML_ERROR_LIBRARY_NOT_FOUND: NO_LIBRARY,
+        nvml.NVML_ERROR_DRIVER_NOT_LOADED: NOT_LOADED,
+        nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: MISMATCH,
+    }
+    return texts.get(error.value, f"NVML does not start: {error}")
+
+
+def _devices(nvml: Any) -> Iterator[Device]:
+    """Every card in NVML's order, so that indices are those of nvidia-smi; MIG instances after all cards."""
+    driver = _ask(nvml, "nvmlSystemGetDriverVersion")
+    instances: list[Device] = []
+    for index in range(nvml.nvmlDeviceGetCount()):
+        handle, problem = _reach(nvml, index)
+        if handle is None:
+            yield Device(vendor="nvidia", kind="gpu", name=UNNAMED, driver=driver, problem=problem)
+            continue
+        card = _card(nvml, handle, driver=driver)
+        mode = _ask(nvml, "nvmlDeviceGetMigMode", handle)
+        if mode and mode[0] == 1:
+            instances += _instances(nvml, handle, card)
+            card = replace(card, problem=MIG_PARENT)
+        yield card
+    yield from instances
+
+
+def _reach(nvml: Any, index: int) -> tuple[Any, str]:
+    """The handle of a card; None and why where the card does not answer."""
+    problems = {nvml.NVML_ERROR_GPU_IS_LOST: LOST, nvml.NVML_ERROR_RESET_REQUIRED: NEEDS_RESET}
+    try:
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    except nvml.NVMLError as error:
+        return None, problems.get(error.value, f"NVML fails: {error}")
+    try:
+        nvml.nvmlDeviceGetName(handle)  # a lost card still has a handle
+    except nvml.NVMLError as error:
+        if error.value in problems:
+            return None, problems[error.value]
+    return handle, ""
+
+
+def _card(nvml: Any, handle: Any, *, driver: str | None) -> Device:
+    name = _ask(nvml, "nvmlDeviceGetName", handle) or UNNAMED
+    bus = _ask(nvml, "nvmlDeviceGetPciInfo", handle)
+    memory = _memory_bytes(nvml, handle)
+    capability = _ask(nvml, "nvmlDeviceGetCudaComputeCapability", handle)
+    limit = _ask(nvml, "nvmlDeviceGetEnforcedPowerLimit", handle)
+    if limit is None:
+        limit = _ask(nvml, "nvmlDeviceGetPowerManagementLimit", handle)
+    unified = bool(_UNIFIED.search(name))
+    return Device(
+        vendor="nvidia",
+        kind="integrated" if unified else "gpu",
+        name=name,
+        pci=_bus_address(bus.busId) if bus else None,
+        memory_bytes=None if unified else memory,
+        shared_memory_bytes=memory if unified else None,
+        driver=driver,
+        uuid=_ask(nvml, "nvmlDeviceGetUUID", handle),
+        architecture=f"sm_{capability[0]}{capability[1]}" if capability else None,
+        power_limit_w=limit / 1000 if limit else None,
+    )
+
+
+def _memory_bytes(nvml: Any, handle: Any) -> int | None:
+    info = _ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
+    return int(info.total) if info and info.total else None
+
+
+def _instances(nvml: Any, handle: Any, card: Device) -> Iterator[Device]:
+    """The MIG instances of a card. Power belongs to the card as a whole, so theirs is None."""
+    for slot in range(_ask(nvml, "nvmlDeviceGetMaxMigDeviceCount", handle) or 0):
+        instance = _ask(nvml, "nvmlDeviceGetMigDeviceHandleByIndex", handle, slot)
+        if instance is None:  # slots need not be filled in order
+            continue
+        uuid = _ask(nvml, "nvmlDeviceGetUUID", instance)
+        yield replace(
+            card,
+            name=_ask(nvml, "nvmlDeviceGetName", instance) or f"{card.name} MIG",
+            memory_bytes=_memory_bytes(nvml, instance),
+            uuid=uuid,
+            problem="" if uuid else NO_UUID,
+            power_limit_w=None,
+        )
+
+
+def _request(device: Device, *, backend: Backend, engine: EngineFacts) -> dict[str, object]:
+    names = [f"{CDI_KIND}={device.uuid}"] if device.uuid else []
+    if not (device.uuid or "").startswith("MIG-"):
+        names.append(f"{CDI_KIND}={device.index}")
+    listed = [name for name in names if name in engine.cdi_devices]
+    if listed or is_podman(engine):  # Podman does not list its devices, but refuses unknown ones aloud
+        return dict(cdi_request((listed or names)[0]))
+    capabilities = ["gpu", "compute", "utility"]
+    if backend.name == "vulkan":  # else the driver's Vulkan libraries stay outside
+        capabilities.insert(1, "graphics")
+    # Docker before 29 picks no driver without the capability, whatever driver is named.
+    return {
+        "Driver": "nvidia",
+        "DeviceIDs": [device.uuid or str(device.index)],
+        "Capabilities": [capabilities],
+    }
+
+
+def _expected(device: Device) -> str:
+    """The part of the name that NVML, CUDA and Vulkan agree upon: without vendor, MIG profile and remarks."""
+    if device.name == UNNAMED:
+        return ""
+    return device.name.removeprefix("NVIDIA ").split(" MIG", 1)[0].split(" (", 1)[0]

@@ -1,0 +1,71 @@
+"""Mistakes in a matrix file that show only once its cells are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from harness.errors import Problem
+from harness.formats.document import Document, KeyPath
+from harness.formats.schema_errors import show
+from harness.matrix.expand import MAX_CELLS, count, expand_all, kept
+from harness.matrix.groups import as_list
+from harness.values.cell import Cell
+from harness.values.matrix import Matrix
+
+
+def check_cells(document: Document, matrix: Matrix) -> list[Problem]:
+    """Too many cells; cells that stand twice; parameters that contradict each other; globs without effect."""
+    total = sum(count(group) for group in matrix.groups)
+    if total > MAX_CELLS:
+        largest = max(matrix.groups, key=count)
+        message = f"these lists cross to {count(largest):,} cells, {total:,} in the file; at most {MAX_CELLS:,} are run"
+        return [document.problem(("cells", largest.index), message)]
+    cells = list(expand_all(matrix, n_threads=1))
+    remaining = [(index, cell) for index, cell in cells if kept(cell.id, matrix)]
+    problems = [*_twice(document, remaining), *_micro_batches(document, remaining)]
+    problems += _globs(document, [cell.id for _, cell in cells])
+    if not remaining and not problems:
+        key = "exclude" if matrix.excludes else "include"
+        problems.append(document.problem((key,), "no cell is left; `invoke plan` shows the cells and their ids"))
+    return problems
+
+
+def _twice(document: Document, cells: Iterable[tuple[int, Cell]]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    told: set[tuple[int, int]] = set()
+    for index, cell in cells:
+        if cell.id not in first:
+            first[cell.id] = index
+            continue
+        other = first[cell.id]
+        if (other, index) in told:
+            continue
+        told.add((other, index))
+        if other == index:
+            message = f"gives the cell {cell.id} twice; name each test and each value once"
+        else:
+            line, column = document.place(("cells", other))
+            message = (
+                f"gives the cell {cell.id}, as does $.cells[{other}] at {line}:{column}; remove one or add a `label`"
+            )
+        yield document.problem(("cells", index), message)
+
+
+def _micro_batches(document: Document, cells: Iterable[tuple[int, Cell]]) -> Iterator[Problem]:
+    told: set[int] = set()
+    for index, cell in cells:
+        batch, micro_batch = int(cell.params["n_batch"]), int(cell.params["n_ubatch"])
+        if micro_batch > batch and index not in told:
+            told.add(index)
+            path: KeyPath = ("cells", index, "n_ubatch")
+            yield document.problem(path, f"{micro_batch} is more than n_batch, which is {batch} in {cell.id}")
+
+
+def _globs(document: Document, ids: Sequence[str]) -> Iterator[Problem]:
+    for key in ("include", "exclude"):
+        value = document.data.get(key, [])
+        for index, glob in enumerate(as_list(value)):
+            if not any(fnmatchcase(identity, glob) for identity in ids):
+                path: KeyPath = (key, index) if isinstance(value, list) else (key,)
+                yield document.problem(path, f"{show(glob)} matches no cell; cells look like {ids[0]!r}")

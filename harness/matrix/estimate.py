@@ -1,0 +1,111 @@
+"""How long a matrix takes, before anything was run: rough, and said so.
+
+A sample takes `n_prompt / pp + n_gen / tg` seconds, with `pp = flops / (2 x parameters)` and
+`tg = bandwidth / size of the model` from the table below, or with a measured rate where one is given. A test takes its
+repetitions, a warm-up (the prompt once, one token) and the filling of the depth; a run takes its tests, the start of
+the container and the loading of the model; the warm-up round takes one repetition of each test. Building images and
+fetching models is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from harness.values.cell import Cell
+
+START_S = 2.0
+LOAD_BYTES_PER_S = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSize:
+    """What the time depends on: parameters in all, and bytes of the file."""
+
+    n_params: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """What a device does in practice, not at best."""
+
+    flops: float
+    bytes_per_s: float
+
+
+# A CPU core and Mesa's software device as measured on a small cloud machine with Gemma 3 270M and a synthetic 117M;
+# a GPU like a middling one of 2022.
+CPU_THREAD = Speed(flops=30e9, bytes_per_s=7e9)
+CPU_MEMORY_BYTES_PER_S = 50e9
+SOFTWARE = Speed(flops=3.3e9, bytes_per_s=0.33e9)
+GPU = Speed(flops=20e12, bytes_per_s=250e9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """The time that a matrix takes.
+
+    Attributes:
+        seconds: of everything whose model is known.
+        by_cell: seconds of each cell over all rounds, by cell id; None where its model's size is not known yet.
+        unknown: the models whose size is not known yet; their cells are not in `seconds`.
+    """
+
+    seconds: float
+    by_cell: Mapping[str, float | None]
+    unknown: tuple[str, ...]
+
+
+def estimate(
+    groups: Sequence[tuple[Cell, ...]],
+    *,
+    sizes: Mapping[str, ModelSize],
+    rounds: int,
+    repetitions: int,
+    rates: Mapping[str, float] = MappingProxyType({}),
+) -> Estimate:
+    """Estimate the time of all rounds and of the warm-up round.
+
+    Args:
+        groups: as of `harness.matrix.rounds.group_cells`.
+        sizes: of the models by name; may lack some.
+        rounds: counted rounds. repetitions: samples of each test in each run.
+        rates: tokens per second by cell id, as measured before.
+    """
+    by_cell: dict[str, float | None] = {}
+    for group in groups:
+        size = sizes.get(group[0].model)
+        for cell in group:
+            if size is None:
+                by_cell[cell.id] = None
+                continue
+            # The start and the loading are shared by the cells of the run.
+            shared = (rounds + 1) * (START_S + size.size_bytes / LOAD_BYTES_PER_S) / len(group)
+            by_cell[cell.id] = shared + _tests_s(cell, size, rounds, repetitions, rates.get(cell.id))
+    return Estimate(
+        seconds=sum(seconds for seconds in by_cell.values() if seconds is not None),
+        by_cell=by_cell,
+        unknown=tuple(dict.fromkeys(group[0].model for group in groups if group[0].model not in sizes)),
+    )
+
+
+def _tests_s(cell: Cell, size: ModelSize, rounds: int, repetitions: int, rate: float | None) -> float:
+    speed = _speed(cell)
+    prompt_s = 2 * size.n_params / speed.flops
+    token_s = max(size.size_bytes / speed.bytes_per_s, prompt_s)
+    test = cell.test
+    sample_s = test.n_tokens / rate if rate else test.n_prompt * prompt_s + test.n_gen * token_s
+    warm_up_s = (sample_s if test.kind == "pp" else test.n_prompt * prompt_s) + (token_s if test.n_gen else 0.0)
+    once_a_run_s = warm_up_s + test.n_depth * prompt_s
+    samples = rounds * repetitions + 1
+    return (rounds + 1) * once_a_run_s + samples * sample_s
+
+
+def _speed(cell: Cell) -> Speed:
+    if cell.backend == "cpu":
+        threads = max(1, int(cell.params.get("n_threads", 1)))
+        bandwidth = min(threads * CPU_THREAD.bytes_per_s, CPU_MEMORY_BYTES_PER_S)
+        return Speed(flops=threads * CPU_THREAD.flops, bytes_per_s=bandwidth)
+    return SOFTWARE if cell.device == "software" else GPU

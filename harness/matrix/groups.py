@@ -1,0 +1,65 @@
+"""One entry of `cells` as a value: single values become lists, llama.cpp's several ways to name a test become one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from harness.values.cell import PARAMETERS, Parameter, ParameterValue
+from harness.values.matrix import CellGroup
+
+DEFAULT_TESTS = ((512, 0), (0, 128))
+"""llama-bench's own."""
+
+_TEST = re.compile(r"(?:pp(?P<prompt>[0-9]+))?\+?(?:tg(?P<gen>[0-9]+))?")
+
+
+def as_list(value: Any) -> list[Any]:
+    """A value or a list of them, as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def device_name(value: Any) -> str:
+    """How a matrix names a device, with the words that have a meaning in lower case."""
+    text = str(value).strip()
+    return text.lower() if text.lower() in ("default", "software") else text
+
+
+def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:
+    """A valid entry, before crossing."""
+    backend = str(entry["backend"])
+    return CellGroup(
+        index=index,
+        backend=backend,
+        images=tuple(as_list(entry.get("image", backend))),
+        models=tuple(as_list(entry["model"])),
+        devices=tuple(device_name(device) for device in as_list(entry.get("device", "default"))),
+        labels=tuple(as_list(entry.get("label", ""))),
+        tests=_tests(entry) or DEFAULT_TESTS,
+        depths=tuple(int(depth) for depth in as_list(entry.get("n_depth", 0))),
+        params={
+            name: tuple(_value(PARAMETERS[name], value) for value in as_list(entry[name]))
+            for name in entry
+            if name in PARAMETERS
+        },
+        timeout_s=float(entry["timeout"]) if "timeout" in entry else None,
+    )
+
+
+def _tests(entry: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+    named = [_test(name) for name in as_list(entry.get("tests", []))]
+    prompts = [(int(n), 0) for n in as_list(entry.get("n_prompt", []))]
+    generations = [(0, int(n)) for n in as_list(entry.get("n_gen", []))]
+    both = [(int(pair[0]), int(pair[1])) for pair in entry.get("pg", [])]
+    return (*named, *prompts, *generations, *both)
+
+
+def _test(name: str) -> tuple[int, int]:
+    match = _TEST.fullmatch(name)
+    return (int(match["prompt"] or 0), int(match["gen"] or 0)) if match else (0, 0)
+
+
+def _value(parameter: Parameter, value: ParameterValue) -> ParameterValue:
+    # true and false are 1 and 0 for llama-bench; 512.0 is a whole number for JSON Schema.
+    return int(value) if parameter.kind in ("int", "bool") or isinstance(value, (bool, float)) else value

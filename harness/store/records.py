@@ -1,0 +1,226 @@
+"""The records of a report: `records/<machine>.jsonl`, one line a run, appended and synced, never changed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError, MachineError
+from harness.formats.json_schema import complaints
+from harness.formats.strict_json import JsonError, loads
+from harness.store.codec import CodecError, decode, encode
+from harness.store.files import append_line, check_writable, make_folder, write_whole
+from harness.store.migrations import SCHEMA, VERSION, VersionError, migrate
+from harness.store.sessions import Session, write_session
+from harness.values.record import Record
+
+SCHEMA_FILE = Path(__file__).with_name("record.schema.json")
+MAX_LINE_BYTES = 4 * 1024 * 1024
+
+
+def canonical(data: Mapping[str, Any]) -> bytes:
+    """JSON bytes that are the same for the same content: sorted keys, no spaces."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", errors="backslashreplace")
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """The stored form of a record, with its id filled in: the SHA-256 of everything else."""
+    data = {"schema": SCHEMA, "version": VERSION, **encode(replace(record, id=""))}
+    del data["id"]
+    return {"id": hashlib.sha256(canonical(data)).hexdigest(), **data}
+
+
+def from_json(data: Any) -> Record:
+    """The record of a stored line.
+
+    Raises:
+        VersionError: it is of another format. CodecError: it is damaged, or not what its id says.
+    """
+    stored = dict(data) if isinstance(data, dict) else data
+    if isinstance(stored, dict):
+        given = stored.pop("id", None)
+        if hashlib.sha256(canonical(stored)).hexdigest() != given:
+            migrate(stored)
+            raise CodecError("its content is not what its id says: the line was changed")
+        data = {"id": given, **migrate(stored)}
+    else:
+        migrate(stored)
+    found = complaints(data, SCHEMA_FILE)
+    if found:
+        raise CodecError("; ".join(found))
+    return decode(Record, {key: value for key, value in data.items() if key not in {"schema", "version"}})
+
+
+class RecordStore:
+    """The folder of one report.
+
+    Args:
+        folder: `reports/<matrix>`, made when the first thing is written.
+        simulated: a folder of results of fakes: it takes nothing else, and a real one takes none of these.
+    """
+
+    def __init__(self, folder: Path, *, simulated: bool = False) -> None:
+        self.folder = folder
+        self.simulated = simulated
+
+    def check_writable(self) -> None:
+        """Try the folder before anything is started.
+
+        Raises:
+            MachineError: nothing can be written there.
+        """
+        check_writable(self.folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only writer.
+
+        Raises:
+            MachineError: another harness writes into this folder.
+        """
+        make_folder(self.folder)
+        path = self.folder / ".lock"
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise MachineError(
+                    f"another harness writes this report (process {holder})",
+                    where=str(self.folder),
+                    remedy="Wait until it has finished.",
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def path(self, machine: str) -> Path:
+        """The file of a machine's records."""
+        return self.folder / "records" / f"{machine}.jsonl"
+
+    def machines(self) -> tuple[str, ...]:
+        """The machines that have records here."""
+        return tuple(sorted(path.stem for path in (self.folder / "records").glob("*.jsonl")))
+
+    def append(self, record: Record) -> Record:
+        """Store a record, which gets its id.
+
+        Raises:
+            MachineError: it cannot be written; what was there before is intact.
+            ValueError: it is simulated in a real folder or the other way round, or is no valid record: a bug of ours.
+        """
+        if record.simulated != self.simulated:
+            raise ValueError("simulated and real results are kept apart")
+        data = to_json(record)
+        found = complaints(data, SCHEMA_FILE)
+        if found:
+            raise ValueError(f"not a record: {'; '.join(found)}")
+        line = canonical(data)
+        append_line(self.path(record.machine), line)
+        self.journal(
+            record.machine, "recorded", {"record": data["id"], "run": record.run.key, "round": record.run.round}
+        )
+        return replace(record, id=data["id"])
+
+    def read(self, machine: str) -> tuple[Record, ...]:
+        """All records of a machine, in the order in which they were made. A record that stands twice is read once.
+
+        Raises:
+            InputError: a line before the last is damaged. A torn last line is left out; `repair` removes it.
+        """
+        path = self.path(machine)
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return ()
+        records: dict[str, Record] = {}
+        whole = lines[:-1]
+        for number, line in enumerate(whole, start=1):
+            try:
+                record = from_json(loads(line, max_bytes=MAX_LINE_BYTES))
+            except (JsonError, CodecError, VersionError) as error:
+                raise InputError(
+                    f"line {number}: {error}",
+                    where=str(path),
+                    remedy="Restore the file from a copy, or start again with --fresh, which keeps it in the archive.",
+                ) from error
+            records[record.id] = record
+        return tuple(records.values())
+
+    def repair(self, machine: str) -> str:
+        """Cut off a last line that was not finished when the program or the machine died.
+
+        Returns:
+            What was done, as a sentence; empty where nothing was wrong.
+
+        Raises:
+            MachineError: the file cannot be written.
+        """
+        path = self.path(machine)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return ""
+        whole, _, torn = data.rpartition(b"\n")
+        if not torn:
+            return ""
+        write_whole(path.with_suffix(".torn"), torn)
+        write_whole(path, whole + b"\n" if whole else b"")
+        return f"{path.name}: the last line was not finished ({len(torn)} bytes); it was moved to {path.stem}.torn"
+
+    def journal(self, machine: str, event: str, fields: Mapping[str, object]) -> None:
+        """Note a change of state, before its side effect.
+
+        Raises:
+            MachineError: it cannot be written.
+        """
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = canonical({"at_utc": now, "event": event, **fields})
+        append_line(self.folder / "journal" / f"{machine}.jsonl", line)
+
+    def write_session(self, session: Session) -> None:
+        """Keep the facts of a start.
+
+        Raises:
+            MachineError: they cannot be written.
+        """
+        write_session(self.folder, session)
+
+    def write_matrix(self, data: bytes) -> None:
+        """Keep a copy of the matrix file, so that the folder can be understood by itself.
+
+        Raises:
+            MachineError: it cannot be written.
+        """
+        write_whole(self.folder / "matrix.yaml", data)
+
+    def archive(self, machine: str) -> Path | None:
+        """Move what was measured on a machine aside, for a fresh start. Nothing is deleted.
+
+        Returns:
+            The folder it was moved to; None where there was nothing.
+        """
+        moved = [
+            path
+            for pattern in (f"records/{machine}.jsonl", f"journal/{machine}.jsonl", f"sessions/{machine}-*.json")
+            for path in sorted(self.folder.glob(pattern))
+        ]
+        if not moved:
+            return None
+        target = self.folder / "archive" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+        for path in moved:
+            place = target / path.relative_to(self.folder)
+            make_folder(place.parent)
+            path.replace(place)
+        return target

@@ -1,0 +1,112 @@
+"""A session: one start of the harness on one machine, with the facts that its records refer to, written once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.formats.strict_json import JsonError, loads
+from harness.store.codec import CodecError, decode, encode
+from harness.store.files import write_whole
+from harness.values.cell import Cell
+from harness.values.facts import EngineFacts, ImageFacts, MachineFacts, ModelFacts
+
+SCHEMA = "llama-bench-harness/session"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What was known before the first run of a start.
+
+    Attributes:
+        id: UTC time and a random part; sorts by time.
+        harness_source: commit of the harness, with `-dirty` where it was changed; None outside of git.
+        command: what the user called.
+        preset, rounds, repetitions, seed, screening: of the matrix as it was then.
+        cells: all that were planned, in the order of the matrix.
+        keys: the key of the runs of each cell, by its id: records under another key are of another image, model,
+            device or parameter.
+    """
+
+    id: str
+    started_utc: str
+    harness_version: str
+    harness_source: str | None
+    command: tuple[str, ...]
+    matrix: str
+    title: str
+    notes: str
+    matrix_sha256: str
+    preset: str
+    rounds: int
+    repetitions: int
+    screening: bool
+    seed: int
+    machine: MachineFacts
+    engine: EngineFacts
+    images: tuple[ImageFacts, ...]
+    models: tuple[ModelFacts, ...]
+    cells: tuple[Cell, ...]
+    keys: Mapping[str, str]
+
+
+def published(session: Session, *, home: Path | None = None) -> Session:
+    """The session without what names a person or a single card: UUIDs, paths of the host, hosts of engines."""
+    home = home or Path.home()
+    devices = tuple(replace(device, uuid=None) for device in session.machine.devices)
+    models = tuple(replace(model, path=Path(model.path.name)) for model in session.models)
+    host = session.engine.host
+    if host.startswith("unix://"):
+        host = host.replace(str(home), "~") if str(home) != "/" else host
+    else:
+        host = host.partition("://")[0] + "://..."
+    return replace(
+        session,
+        machine=replace(session.machine, devices=devices),
+        models=models,
+        engine=replace(session.engine, host=host),
+        command=tuple(word.replace(str(home), "~") if str(home) != "/" else word for word in session.command),
+    )
+
+
+def session_path(folder: Path, machine: str, session: str) -> Path:
+    """Where a session of a machine lies in the folder of a report."""
+    return folder / "sessions" / f"{machine}-{session}.json"
+
+
+def write_session(folder: Path, session: Session) -> None:
+    """Write a session, once.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    data = {"schema": SCHEMA, "version": VERSION, **encode(published(session))}
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+    write_whole(session_path(folder, session.machine.machine, session.id), text.encode() + b"\n")
+
+
+def read_sessions(folder: Path) -> dict[str, Session]:
+    """All sessions of a report's folder by their id, oldest first.
+
+    Raises:
+        InputError: a file there is no session of this program.
+    """
+    found = {}
+    for path in sorted((folder / "sessions").glob("*.json")):
+        try:
+            data = loads(path.read_bytes())
+            if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
+                raise CodecError("this is no session of this program")  # noqa: TRY301 - one way out for all
+            if (version := data.pop("version", None)) != VERSION:
+                raise CodecError(f"session version {version!r} is not {VERSION}: update the harness")  # noqa: TRY301
+            session = decode(Session, data)
+        except (JsonError, CodecError) as error:
+            raise InputError(
+                str(error), where=str(path), remedy="Restore the file from where it was copied from, or remove it."
+            ) from error
+        found[session.id] = session
+    return dict(sorted(found.items()))

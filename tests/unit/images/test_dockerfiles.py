@@ -1,0 +1,75 @@
+"""What all Dockerfiles here keep to, so that images can be told apart and are built from the same core."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.values.backend import BACKENDS
+
+IMAGES = Path(__file__).parents[3] / "images"
+ALL = sorted(IMAGES.glob("*.Dockerfile"))
+BACKEND_FILES = [path for path in ALL if path.stem != "core"]
+
+
+def instructions(path: Path) -> list[tuple[str, str]]:
+    text = re.sub(r"\\\n\s*(?:#[^\n]*\n\s*)*", " ", path.read_text())
+    lines = (line.strip() for line in text.splitlines())
+    return [
+        (word.upper(), rest) for word, _, rest in (line.partition(" ") for line in lines if line and line[0] != "#")
+    ]
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.name for path in paths]
+
+
+def test_every_dockerfile_is_the_core_or_of_a_backend() -> None:
+    assert {path.name.removesuffix(".Dockerfile") for path in BACKEND_FILES} <= set(BACKENDS)
+    assert (IMAGES / "core.Dockerfile") in ALL
+
+
+@pytest.mark.parametrize("path", BACKEND_FILES, ids=names(BACKEND_FILES))
+def test_a_backend_takes_the_core_and_ends_on_the_bare_base(path: Path) -> None:
+    starts = [rest for word, rest in instructions(path) if word == "FROM"]
+    assert starts[0].startswith("${CORE} AS ")
+    assert starts[-1] == "${BASE}"
+    copies = [rest for word, rest in instructions(path) if word == "COPY"]
+    stage = starts[0].split()[-1]
+    assert copies == [f"--from={stage} /app /app"]
+
+
+@pytest.mark.parametrize("path", BACKEND_FILES, ids=names(BACKEND_FILES))
+def test_an_image_says_what_it_is_and_starts_llama_bench(path: Path) -> None:
+    last_stage = instructions(path)[max(i for i, (word, _) in enumerate(instructions(path)) if word == "FROM") :]
+    labels = " ".join(rest for word, rest in last_stage if word == "LABEL")
+    for field in ("title", "source", "licenses", "version", "revision"):
+        assert f"org.opencontainers.image.{field}=" in labels
+    assert 'version="b${LLAMA_BUILD_NUMBER}"' in labels
+    assert 'revision="${LLAMA_BUILD_COMMIT}"' in labels
+    assert ("ENTRYPOINT", '["/app/llama-bench"]') in last_stage
+    assert ("WORKDIR", "/app") in last_stage
+
+
+@pytest.mark.parametrize("path", ALL, ids=names(ALL))
+def test_nothing_floats_and_nothing_is_fetched_past_the_package_manager(path: Path) -> None:
+    text = "\n".join(f"{word} {rest}" for word, rest in instructions(path))
+    assert ":latest" not in text
+    assert not re.search(r"\b(?:curl|wget|git clone|pip install)\b", text)
+    assert not [word for word, _ in instructions(path) if word == "ADD"]
+    for word, rest in instructions(path):
+        if word == "FROM":
+            assert rest.startswith(("${CORE}", "${BASE}"))
+        if word == "RUN" and "apt-get install" in rest:
+            assert "--no-install-recommends" in rest
+            assert "rm -rf /var/lib/apt/lists/*" in rest
+
+
+def test_the_core_has_all_cpu_variants_and_none_of_this_machine() -> None:
+    text = (IMAGES / "core.Dockerfile").read_text()
+    for option in ("GGML_BACKEND_DL=ON", "GGML_CPU_ALL_VARIANTS=ON", "GGML_NATIVE=OFF", "CMAKE_BUILD_TYPE=Release"):
+        assert f"-D{option}" in text
+    for program in ("llama-bench", "llama-batched-bench", "llama-server", "llama-perplexity", "llama-quantize"):
+        assert f"build/bin/{program}" in text

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+from harness.machine.vendors.intel import Intel
+from harness.values.backend import BACKENDS
+from harness.values.container import Passthrough
+from harness.values.failure import Failure, Reason
+
+VULKAN = BACKENDS["vulkan"]
+PCI_IDS = "8086  Intel Corporation\n\te20b  Battlemage G21 [Arc B580]\n\ta780  Raptor Lake-S GT1 [UHD Graphics 770]\n"
+
+
+def vendor(roots) -> Intel:
+    return Intel(sysfs=roots.sys, dev=roots.dev, share=roots.share)
+
+
+def arc(roots, **files) -> None:
+    roots.card("0000:03:00.0", ids="8086:e20b", driver="xe", render="renderD129", files=files)
+
+
+def test_integrated_and_discrete(roots) -> None:
+    arc(roots, **{"hwmon/hwmon4/name": "xe", "hwmon/hwmon4/power1_max": "0", "hwmon/hwmon4/power2_max": "190000000"})
+    roots.card("0000:00:02.0", ids="8086:a780", driver="i915", render="renderD128")
+    roots.card("0000:00:0b.0", ids="8086:643e", device_class="0x120000", driver="intel_vpu")  # an NPU is no GPU
+    roots.write("share/misc/pci.ids", PCI_IDS)
+    first, second = str(roots.node("dri/renderD128")), str(roots.node("dri/renderD129"))
+    integrated, card = vendor(roots).discover()
+    assert (integrated.index, integrated.kind, integrated.name) == (0, "integrated", "Intel UHD Graphics 770")
+    assert (integrated.driver, integrated.render_node, integrated.power_limit_w) == ("i915", first, None)
+    assert (card.index, card.kind, card.name) == (1, "gpu", "Intel Arc B580")
+    assert (card.driver, card.render_node, card.power_limit_w) == ("xe", second, 190.0)
+    assert card.memory_bytes is None
+    assert card.simulated
+
+
+def test_passthrough(roots, engine) -> None:
+    arc(roots)
+    node = str(roots.node("dri/renderD129"))
+    found = vendor(roots).passthrough(vendor(roots).discover()[0], backend=VULKAN, engine=engine())
+    assert found == Passthrough(device_nodes=(node,), groups=(os.stat(node).st_gid,), device="Vulkan0", expect="Intel")
+
+
+@pytest.mark.parametrize(("driver", "render"), [(None, None), ("vfio-pci", None), ("xe", "renderD128")])
+def test_unusable(roots, engine, driver, render) -> None:
+    roots.card("0000:03:00.0", ids="8086:e20b", driver=driver, render=render)
+    (device,) = vendor(roots).discover()
+    assert device.name == "Intel GPU (8086:e20b)"
+    assert device.problem
+    refusal = vendor(roots).passthrough(device, backend=VULKAN, engine=engine())
+    assert isinstance(refusal, Failure)
+    assert refusal.reason is Reason.NO_DEVICE
+    assert device.problem in refusal.detail
+
+
+def test_other_backends_are_refused(roots, engine) -> None:
+    arc(roots)
+    refusal = vendor(roots).passthrough(vendor(roots).discover()[0], backend=BACKENDS["cuda"], engine=engine())
+    assert isinstance(refusal, Failure)
+    assert "Vulkan" in refusal.remedy
