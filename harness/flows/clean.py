@@ -7,7 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from harness.engine.bootstrap import EnginePaths
+from harness.engine.daemon import EnginePaths
 from harness.engine.discovery import find_engine
 from harness.engine.docker_engine import DockerEngine
 from harness.engine.image_store import DockerImageStore
@@ -51,7 +51,11 @@ def _containers(host: str, display: Display) -> None:
 
 
 def _images(host: str, display: Display) -> None:
-    removed = DockerImageStore.connect(host).remove_own()
+    store = DockerImageStore.connect(host)
+    try:
+        removed = store.remove_own()
+    finally:
+        store.close()
     display.say(f"images: {len(removed)} removed" + (f" ({', '.join(removed)})" if removed else ""))
 
 

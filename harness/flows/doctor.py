@@ -138,9 +138,13 @@ def _engine() -> Iterator[tuple[Finding, str]]:
 
 
 def _images(file: str, host: str, workspace: Workspace) -> Iterator[Finding]:
-    store = DockerImageStore.connect(host)
     wanted = image_flow.sources(file, workspace)
-    for row in known_images(wanted, store=store, cache=workspace.cache, images=workspace.images):
+    store = DockerImageStore.connect(host)
+    try:
+        rows = known_images(wanted, store=store, cache=workspace.cache, images=workspace.images)
+    finally:
+        store.close()
+    for row in rows:
         if row.present:
             text = f"{row.name}: {row.tag}, {size(row.size_bytes)} {row.build}".rstrip()
             yield Finding(subject="image", state="ok", text=text)

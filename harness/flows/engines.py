@@ -54,9 +54,11 @@ def open_engine(say: Callable[[str], None]) -> Iterator[OpenEngine]:
     Raises:
         EngineError: there is none and none can be started.
     """
-    endpoint = ensure_engine(say=say)
+    endpoint = ensure_engine(os.environ, say)
     engine = DockerEngine(endpoint.host)
+    images = DockerImageStore.connect(endpoint.host)
     try:
-        yield OpenEngine(engine=engine, images=DockerImageStore.connect(endpoint.host), host=endpoint.host)
+        yield OpenEngine(engine=engine, images=images, host=endpoint.host)
     finally:
+        images.close()
         engine.close()

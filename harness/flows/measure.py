@@ -148,6 +148,9 @@ def _campaign(
         journal=lambda event, fields: store.journal(machine.machine, event, fields),
     )
     groups = make_groups(group_cells(plan.cells), setting)
+    repaired = store.repair(machine.machine)
+    if repaired:
+        display.say(repaired)
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
     campaign = Campaign(
         groups=groups,
@@ -174,7 +177,15 @@ def _campaign(
             harness_version=__version__,
             harness_source=source_version(CHECKOUT),
             command=("invoke", *sys.argv[1:]),
-            matrix=matrix,
+            matrix=matrix.name,
+            title=matrix.title,
+            notes=matrix.notes,
+            matrix_sha256=matrix.sha256,
+            preset=matrix.preset.name,
+            rounds=matrix.preset.rounds,
+            repetitions=matrix.preset.repetitions,
+            screening=matrix.preset.screening,
+            seed=matrix.seed,
             machine=machine,
             engine=engine_facts,
             images=tuple(found for found in prepared.images.values() if isinstance(found, ImageFacts)),

@@ -10,7 +10,7 @@ from harness.flows.console import Display
 from harness.flows.read_matrix import read_matrix
 from harness.flows.tables import columns, size
 from harness.flows.workspace import Workspace, find_workspace
-from harness.matrix.load import load_registry
+from harness.matrix.registry import load_registry
 from harness.values.matrix import ModelSource
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from harness.artifacts.images import check_image_source
 from harness.flows.workspace import Workspace
 from harness.machine.facts import physical_cores
-from harness.matrix.expand import expand
-from harness.matrix.load import load_matrix, load_registry, resolve_file
+from harness.matrix.expand import expand, timeouts
+from harness.matrix.load import load_matrix, resolve_file
+from harness.matrix.registry import load_registry
 from harness.values.cell import Cell
 from harness.values.matrix import Matrix
 
@@ -42,4 +43,4 @@ def read_matrix(file: str, workspace: Workspace, *, only: tuple[str, ...] = ()) 
     cells = expand(matrix, n_threads=physical_cores(), only=only)
     for name in dict.fromkeys(cell.image for cell in cells):
         check_image_source(matrix.images[name], images=workspace.images)
-    return Plan(matrix=matrix, cells=cells, timeouts={})
+    return Plan(matrix=matrix, cells=cells, timeouts=timeouts(matrix))

@@ -13,6 +13,7 @@ from harness.values.failure import Failure, Phase, Reason
 DEFAULT = "default"
 SOFTWARE = "software"
 
+_INDEX = re.compile(r"[0-9]{1,2}")
 _PCI_ADDRESS = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])", re.IGNORECASE)
 _UUID = re.compile(r"(?:gpu|mig)-[0-9a-f][0-9a-f/-]*", re.IGNORECASE)
 
@@ -32,7 +33,7 @@ def select(devices: Sequence[Device], *, backend: Backend, name: str) -> Device 
     """The device that a matrix names.
 
     - `default`: of the candidates the one that has no problem, is discrete, and has the most memory; else the first.
-    - digits: an index into the backend's candidates, 0-based.
+    - one or two digits: an index into the backend's candidates, 0-based; a longer number is a part of a name.
     - `GPU-...`, `MIG-...`: a UUID or the beginning of one, which must fit one device only.
     - `0000:01:00.0` or `01:00.0`: a PCI address.
     - `software`: Mesa's software device. Nothing else selects it.
@@ -66,7 +67,7 @@ def _named(of_backend: Sequence[Device], name: str) -> list[Device]:
     ranked = sorted(of_backend, key=lambda d: (d.problem != "", d.kind != "gpu", -(d.memory_bytes or 0)))
     if wanted == DEFAULT:
         return ranked[:1]
-    if wanted.isascii() and wanted.isdigit():
+    if _INDEX.fullmatch(wanted):
         index = int(wanted)
         return [of_backend[index]] if index < len(of_backend) else []
     if _UUID.fullmatch(wanted):

@@ -1,1 +1,1 @@
-"""What is kept: append-only records, sessions and a journal for each machine. Raw; statistics are computed on reading."""
+"""What is kept: append-only records, sessions and a journal for each machine. Raw: statistics come on reading."""

@@ -46,25 +46,32 @@ def decode(kind: type[T], data: Any, where: str = "$") -> T:
 
 
 def _decode(kind: Any, data: Any, where: str) -> Any:
-    origin = get_origin(kind)
     if kind is Any or kind is object:
         return data
-    if origin in {Union, types.UnionType}:
-        return _decode_union(get_args(kind), data, where)
-    if origin is tuple:
-        return _decode_tuple(get_args(kind), data, where)
-    if origin is not None and issubclass(origin, Mapping):
-        _expect(data, dict, where)
-        item = get_args(kind)[1]
-        return {key: _decode(item, value, f"{where}.{key}") for key, value in data.items()}
+    if get_origin(kind) is not None:
+        return _decode_generic(kind, data, where)
     if is_dataclass(kind):
         return _decode_dataclass(kind, data, where)
+    return _decode_scalar(kind, data, where)
+
+
+def _decode_generic(kind: Any, data: Any, where: str) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in {Union, types.UnionType}:
+        return _decode_union(arguments, data, where)
+    if origin is tuple:
+        return _decode_tuple(arguments, data, where)
+    _expect(data, dict, where)
+    return {key: _decode(arguments[1], value, f"{where}.{key}") for key, value in data.items()}
+
+
+def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, StrEnum | Path):
         _expect(data, str, where)
         try:
             return kind(data)
         except ValueError:
-            raise CodecError(f"{where}: {data!r} is not one of {', '.join(kind)}") from None  # type: ignore[call-overload]
+            raise CodecError(f"{where}: {data!r} is no {kind.__name__.lower()} that is known") from None
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
     _expect(data, kind, where)

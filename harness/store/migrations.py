@@ -43,7 +43,6 @@ def migrate(
     while found < version:
         if found not in migrations:
             raise VersionError(f"record version {found} can no longer be read")
-        data = migrations[found](data)
+        data = {**migrations[found](data), "version": found + 1}
         found += 1
-        data["version"] = found
-    return data
+    return dict(data)

@@ -18,8 +18,8 @@ class Device:
         index: among the devices of its vendor.
         pci: address such as `0000:01:00.0`; None for the CPU and software devices.
         memory_bytes: its own memory; None where it shares the host's.
-        shared_memory_bytes: how much of the host's memory it may use beside its own (GTT of an integrated GPU); None where
-            it uses none or the driver does not say.
+        shared_memory_bytes: how much of the host's memory an integrated GPU may use, the part set aside for it
+            included; None for others, and where the driver does not say.
         uuid: as the driver gives it; selects the device and is never stored.
         render_node: `/dev/dri/renderD128`; None where it has none.
         nodes: device nodes that a container needs, in full.

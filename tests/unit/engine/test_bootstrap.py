@@ -107,7 +107,7 @@ def test_an_engine_that_answers_is_used_and_nothing_is_touched(world):
 
 
 def test_a_dead_docker_host_never_leads_to_an_installation(world):
-    with pytest.raises(EngineError, match="unix:///gone.sock"):
+    with pytest.raises(EngineError, match=r"unix:///gone\.sock"):
         world.ensure(DOCKER_HOST="unix:///gone.sock")
     assert world.ran == world.started == []
 

@@ -118,13 +118,19 @@ def test_docker_config_moves_the_folder_of_contexts(env, tmp_path):
     assert found.host == "unix:///work.sock"
 
 
-@pytest.mark.parametrize("name", ["default", ""])
-def test_the_default_context_means_the_usual_places(env, tmp_path, name):
-    write_context(tmp_path, "work", "unix:///work.sock", current=not name and False)
-    env["DOCKER_CONTEXT"] = name
-    found = find_engine(env, usual=places("unix:///a"), probe=probe_of("unix:///a"))
+def test_the_default_context_overrides_the_current_one_and_means_the_usual_places(env, tmp_path):
+    write_context(tmp_path, "work", "unix:///work.sock", current=True)
+    env["DOCKER_CONTEXT"] = "default"
+    found = find_engine(env, usual=places("unix:///a"), probe=probe_of("unix:///work.sock", "unix:///a"))
     assert found is not None
     assert found.host == "unix:///a"
+
+
+@pytest.mark.parametrize("config", ['{"currentContext": "default"}', '{"currentContext": 7}', "{}", "[]"])
+def test_a_config_that_chooses_no_context_means_the_usual_places(env, tmp_path, config):
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker/config.json").write_text(config)
+    assert find_engine(env, usual=places("unix:///a"), probe=probe_of("unix:///a")) == places("unix:///a")[0]
 
 
 def test_an_unreadable_config_chooses_no_context_and_is_told(env, tmp_path):
@@ -184,7 +190,7 @@ def test_a_dead_context_is_named(env, tmp_path):
 
 def test_an_unknown_context_is_an_error(env):
     env["DOCKER_CONTEXT"] = "nowhere"
-    with pytest.raises(EngineError, match="nowhere.*no such Docker context"):
+    with pytest.raises(EngineError, match=r"nowhere.*no such Docker context"):
         find_engine(env, usual=(), probe=probe_of())
 
 

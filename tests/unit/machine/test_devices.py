@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from harness.machine.devices import candidates, select
 from harness.values.backend import BACKENDS
 from harness.values.facts import Device

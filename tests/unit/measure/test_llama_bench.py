@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def make(cell, image_facts):
 
 def pairs(arguments):
     """Each option with its value."""
-    return dict(zip(arguments, arguments[1:], strict=False))
+    return dict(itertools.pairwise(arguments))
 
 
 def test_everything_is_said_explicitly(make):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from harness.machine.vendors.cpu import Cpu
 from harness.values.backend import BACKENDS
 from harness.values.container import Passthrough

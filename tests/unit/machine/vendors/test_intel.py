@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import pytest
+
 from harness.machine.vendors.intel import Intel
 from harness.values.backend import BACKENDS
 from harness.values.container import Passthrough
@@ -39,7 +40,9 @@ def test_passthrough(roots, engine) -> None:
     arc(roots)
     node = str(roots.node("dri/renderD129"))
     found = vendor(roots).passthrough(vendor(roots).discover()[0], backend=VULKAN, engine=engine())
-    assert found == Passthrough(device_nodes=(node,), groups=(os.stat(node).st_gid,), device="Vulkan0", expect="Intel")
+    assert found == Passthrough(
+        device_nodes=(node,), groups=(Path(node).stat().st_gid,), device="Vulkan0", expect="Intel"
+    )
 
 
 @pytest.mark.parametrize(("driver", "render"), [(None, None), ("vfio-pci", None), ("xe", "renderD128")])

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+
 from harness.machine.vendors.nodes import groups_for
 from harness.values.failure import Failure, Reason
 
 
 def test_group_is_the_nodes_own_number_once(roots, engine) -> None:
     nodes = [str(roots.node(name)) for name in ("kfd", "dri/renderD128")]
-    assert groups_for(nodes, engine=engine()) == (os.stat(nodes[0]).st_gid,)
+    assert groups_for(nodes, engine=engine()) == (Path(nodes[0]).stat().st_gid,)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files to groups of others")

@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - the fake has NVML's names
 from __future__ import annotations
 
 import subprocess
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 
 import pynvml
 import pytest
+
 from harness.machine.vendors.nvidia import Nvidia
 from harness.values.backend import BACKENDS
 from harness.values.container import Passthrough
@@ -251,7 +253,7 @@ def test_nothing_at_all(roots) -> None:
         (pynvml.NVML_ERROR_UNKNOWN, "nvidia", "NVML does not start: Unknown Error", "nvidia-smi"),
     ],
 )
-def test_card_without_working_driver_is_not_absent(roots, engine, init, bound, problem, remedy) -> None:
+def test_card_without_working_driver_is_not_absent(roots, engine, init, bound, problem, remedy) -> None:  # noqa: PLR0917 - the columns of a table
     roots.card("0000:01:00.0", ids="10de:2684", driver=bound)
     roots.card("0000:01:00.1", ids="10de:22ba", device_class="0x040300")  # its audio function
     roots.card("0000:04:00.0", ids="1a03:2000")  # somebody else's
@@ -299,7 +301,7 @@ INSTANCE = Device(vendor="nvidia", kind="gpu", name="NVIDIA A100-SXM4-40GB MIG 1
     ],
 )
 @pytest.mark.parametrize("version", ["19.03.15", "20.10.24+dfsg1", "26.1.5", "29.3.0", "dev"])
-def test_docker_without_cdi_gets_a_device_request(roots, engine, backend, capabilities, name, version) -> None:
+def test_docker_without_cdi_gets_a_device_request(roots, engine, backend, capabilities, name, version) -> None:  # noqa: PLR0917 - the columns of a table
     assert vendor(roots).passthrough(CARD, backend=backend, engine=engine(version=version)) == Passthrough(
         device_requests=({"Driver": "nvidia", "DeviceIDs": ["GPU-1111"], "Capabilities": [capabilities]},),
         device=name,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from harness.machine.vendors import VENDORS, discover_devices, passthrough
 from harness.machine.vendors.amd import Amd
 from harness.machine.vendors.cpu import Cpu
