@@ -39,7 +39,7 @@ from harness.store.sessions import Session
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
 
 MEMORY_SHARE = 0.9
-"""Of the machine's memory that a container may have, where the matrix does not say; harness and engine need some too."""
+"""Of the machine's memory that a container may have, where the matrix does not say; harness and engine need the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

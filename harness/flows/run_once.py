@@ -149,7 +149,7 @@ def _not_quiet(gate: GateResult) -> Failure:
     return Failure(
         phase=Phase.PREPARE,
         reason=Reason.NOT_QUIET,
-        detail=f"others used {100 * (gate.foreign_cpu or 0):.0f} % of the CPU time after {gate.waited_s:.0f} s of waiting",
+        detail=f"others used {100 * (gate.foreign_cpu or 0):.0f} % of the CPU time, waited {gate.waited_s:.0f} s",
         remedy="Stop them, or run without --strict: the run is then flagged instead.",
     )
 

@@ -54,7 +54,7 @@ _SYNTAX = (
     ("expected '-' indicator", "a '-' is missing, or the indentation differs from that of the entries above"),
     ("expected key", "unexpected here: check the indentation, and quotes within quotes"),
     ("expected <block end>", "unexpected here: check the indentation, and quotes within quotes"),
-    ("block sequence entries are not allowed", "a '-' where no list can begin: put it on a line of its own"),
+    ("sequence entries are not allowed", "a '-' where no list can begin: put it on a line of its own"),
     ("node content", "a value is missing here"),
 )
 _OPENED = ("expected ',' or", "unexpected end of stream", "unexpected document separator")

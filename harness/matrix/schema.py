@@ -26,7 +26,7 @@ _SHARED = ("name", "sha256", "relative_path", "model", "recipe")
 
 # A comma within a text would be read by llama-bench as the beginning of another value.
 _TEXT_VALUE = {
-    "description": "text without commas and line ends (for several values, write a list)",
+    "description": "text without commas (for several values, write a list)",
     "type": "string",
     "maxLength": 300,
     "pattern": "^[^,\\s](?:[^,\\n]*[^,\\s])?$(?!\\n)",

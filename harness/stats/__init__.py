@@ -1,1 +1,1 @@
-"""Pure statistics: intervals, paired comparisons, digits. Used while measuring and when reporting."""
+"""Pure statistics: medians with their intervals, Student's t, paired comparisons, digits. No third-party imports."""

@@ -3,35 +3,66 @@
 from __future__ import annotations
 
 import math
-
-from harness.stats.intervals import Interval
+from typing import Protocol
 
 INTERVAL_DIGITS = 2
 LONE_DIGITS = 3
 MOST_DIGITS = 6
 
 
+class Range(Protocol):
+    """Anything with two ends."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+
+
 def _decimals(value: float, digits: int) -> int:
-    """Decimal places that show so many significant digits; none where the whole number has them already."""
+    """Decimal places that show so many significant digits of `value`; negative for tens and hundreds."""
     if value == 0:
         return 0
     exponent = math.floor(math.log10(abs(value)))
     # 0.0996 with two digits is 0.10: rounding can add a digit in front.
     rounded = round(abs(value), digits - 1 - exponent)
-    return max(0, digits - 1 - math.floor(math.log10(rounded)))
+    return digits - 1 - math.floor(math.log10(rounded))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """`value` rounded to `decimals` places: `171.3`; -1 rounds to tens: `12340`."""
+    return f"{round(value, decimals):.{max(decimals, 0)}f}"
+
+
+def significant(value: float, digits: int = LONE_DIGITS) -> str:
+    """`value` with so many significant digits, in full: `171`, `0.0345`, `12300`."""
+    return fixed(value, _decimals(value, digits))
 
 
 def plain(value: float, digits: int = LONE_DIGITS) -> str:
     """At least so many significant digits, and never less than the whole number: `171`, `5.04`, `12346`."""
-    return f"{value:.{_decimals(value, digits)}f}"
+    return fixed(value, max(0, _decimals(value, digits)))
 
 
-def with_interval(value: float, interval: Interval) -> str:
-    """`171.3 (169.8 to 173.0)`: all three with the digits that the width of the interval leaves meaningful."""
+def interval_decimals(value: float, interval: Range | None) -> int:
+    """The decimal places that `value` and the ends of its `interval` are shown with."""
+    if interval is None:
+        return _decimals(value, LONE_DIGITS)
     half_width = (interval.high - interval.low) / 2
-    if half_width > 0:
-        decimals = min(_decimals(half_width, INTERVAL_DIGITS), _decimals(value, MOST_DIGITS))
-    else:
-        # Equal to the last digit: the width says nothing about the digits.
-        decimals = _decimals(value, INTERVAL_DIGITS)
-    return f"{value:.{decimals}f} ({interval.low:.{decimals}f} to {interval.high:.{decimals}f})"
+    most = _decimals(value, MOST_DIGITS)
+    if half_width <= 0:
+        # All values are equal to the last digit: the interval says nothing about how many are meant.
+        return min(most, _decimals(value, LONE_DIGITS + 1))
+    return min(most, _decimals(half_width, INTERVAL_DIGITS))
+
+
+def with_interval(value: float, interval: Range | None, *, why_none: str = "") -> str:
+    """`171.3 (169.8 to 173.0)`; without an interval `171 (no interval: 1 round)`."""
+    decimals = interval_decimals(value, interval)
+    text = fixed(value, decimals)
+    if interval is None:
+        return f"{text} (no interval: {why_none})" if why_none else text
+    return f"{text} ({fixed(interval.low, decimals)} to {fixed(interval.high, decimals)})"

@@ -44,7 +44,7 @@ class Comparison:
     @property
     def verdict(self) -> Verdict:
         """In a word, with the margin for what is practically the same."""
-        if 1 / (1 + MARGIN) < self.low and self.high < 1 + MARGIN:
+        if self.low > 1 / (1 + MARGIN) and self.high < 1 + MARGIN:
             return Verdict.EQUIVALENT
         if self.low > 1:
             return Verdict.FASTER

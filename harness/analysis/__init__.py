@@ -1,0 +1,1 @@
+"""What the records mean: results a cell, controls, and what may be ranked against what."""

@@ -1,0 +1,54 @@
+"""What may be ranked against what: rows with one comparability key, real models, real devices, proven numbers."""
+
+from __future__ import annotations
+
+from harness.analysis.results import CellResult
+from harness.values.cell import PARAMETERS
+from harness.values.record import Proof
+
+KINDS = ("ranked", "synthetic", "software")
+"""`ranked`: real weights on a real device. `synthetic`: seeded noise, comparable with its like only. `software`: a
+software device stands for no hardware."""
+
+
+def kind(result: CellResult) -> str:
+    """In which of the tables a result stands."""
+    if result.software:
+        return "software"
+    return "synthetic" if result.synthetic else "ranked"
+
+
+def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
+    """What has to be equal before two rates may be put in an order, as named fields.
+
+    The offload is the parameter as asked for on a GPU; a CPU has nothing to offload to, so it is left out there.
+    """
+    model = result.model
+    weights = (model.tensors_sha256 or model.sha256) if model else result.cell.model
+    fields: list[tuple[str, object]] = [
+        ("kind", kind(result)),
+        ("model weights", weights),
+        ("n_prompt", result.cell.test.n_prompt),
+        ("n_gen", result.cell.test.n_gen),
+        ("n_depth", result.cell.test.n_depth),
+    ]
+    fields += [
+        (parameter.name, result.cell.params.get(parameter.name))
+        for parameter in PARAMETERS.values()
+        if parameter.ranked and not (parameter.name == "n_gpu_layers" and result.cell.backend == "cpu")
+    ]
+    return tuple(fields)
+
+
+def differences(first: CellResult, second: CellResult) -> tuple[str, ...]:
+    """The names of the fields that forbid ranking two results against each other; empty where they may be."""
+    a, b = dict(comparability_key(first)), dict(comparability_key(second))
+    return tuple(name for name in {**a, **b} if a.get(name) != b.get(name))
+
+
+def proof_of(result: CellResult) -> Proof:
+    """The weakest of a result's checks: unobservable where there is none."""
+    proofs = {check.proof for check in result.checks}
+    if Proof.CONTRADICTED in proofs:
+        return Proof.CONTRADICTED
+    return Proof.UNOBSERVABLE if not proofs or Proof.UNOBSERVABLE in proofs else Proof.PROVEN

@@ -1,0 +1,231 @@
+"""From the records of a report's folder to one result a cell: everything that was planned, a hole with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+from harness.errors import InputError
+from harness.stats.intervals import (
+    Interval,
+    beyond_fences,
+    counted_samples,
+    median_interval,
+    rate,
+    rate_interval,
+    run_value,
+    variation,
+)
+from harness.store.records import RecordStore
+from harness.store.sessions import Session, read_sessions
+from harness.values.bench import LogFacts
+from harness.values.cell import Cell
+from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
+from harness.values.failure import Failure
+from harness.values.record import Check, Outcome, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunValue:
+    """One counted run of a cell: its value and its samples, all in ns."""
+
+    round: int
+    session: str
+    record: str
+    ns_per_token: float
+    samples_ns: tuple[int, ...]
+    gate_passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellResult:
+    """What is known of one cell on one machine.
+
+    Attributes:
+        runs: counted runs with samples, by round.
+        failures: by round, 0 being the warm-up.
+        rounds_planned: counted rounds that the matrix asked for.
+        checks: of the warm-up, which is looked at closest; of the first run where the warm-up has none.
+        log: what the warm-up's log said.
+        argv: of a counted run; of the warm-up where there is none.
+        device: the device that the records name; the matrix's name for it where there is no record.
+    """
+
+    cell: Cell
+    image: ImageFacts | None
+    model: ModelFacts | None
+    device: str
+    runs: tuple[RunValue, ...]
+    failures: tuple[tuple[int, Failure], ...]
+    rounds_planned: int
+    screening: bool
+    software: bool
+    simulated: bool
+    checks: tuple[Check, ...]
+    log: LogFacts | None
+    argv: tuple[str, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the weights are seeded noise."""
+        return self.model is not None and self.model.synthetic
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned round has a number."""
+        return len(self.runs) == self.rounds_planned
+
+    @property
+    def ns_per_token(self) -> float | None:
+        """The median over runs; None without a run."""
+        return median(run.ns_per_token for run in self.runs) if self.runs else None
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """The rate that belongs to the median time."""
+        value = self.ns_per_token
+        return None if value is None else rate(value)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval of the rate; None below six runs, and for screening always."""
+        if self.screening:
+            return None
+        found = median_interval([run.ns_per_token for run in self.runs])
+        return rate_interval(found) if found else None
+
+    @property
+    def between_runs(self) -> float | None:
+        """Coefficient of variation of the run values."""
+        return variation([run.ns_per_token for run in self.runs])
+
+    @property
+    def within_runs(self) -> float | None:
+        """Mean coefficient of variation of the counted samples of a run."""
+        found = [v for run in self.runs if (v := variation(counted_samples(run.samples_ns))) is not None]
+        return fmean(found) if found else None
+
+    @property
+    def outliers(self) -> int:
+        """Runs beyond Tukey's fences. They stay in."""
+        return beyond_fences([run.ns_per_token for run in self.runs])
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """The starts of the harness that its runs come from."""
+        return tuple(sorted({run.session for run in self.runs}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineResults:
+    """Everything of one machine.
+
+    Attributes:
+        sessions: all starts for this matrix file, oldest first; the last one's facts are shown.
+        superseded: records of cells that were since measured with another image, model, device or matrix file.
+    """
+
+    machine: MachineFacts
+    sessions: tuple[Session, ...]
+    cells: tuple[CellResult, ...]
+    records: tuple[Record, ...]
+    superseded: int
+
+    @property
+    def latest(self) -> Session:
+        """The session whose facts are shown."""
+        return self.sessions[-1]
+
+
+def read_results(folder: Path, *, simulated: bool = False) -> tuple[MachineResults, ...]:
+    """The results of every machine that has records in this folder.
+
+    Raises:
+        InputError: there are none, or a file is damaged.
+    """
+    store = RecordStore(folder, simulated=simulated)
+    sessions = read_sessions(folder)
+    machines = []
+    for name in store.machines():
+        own = [session for session in sessions.values() if session.machine.machine == name]
+        if not own:
+            raise InputError(
+                f"there are records of {name} but no session of it",
+                where=str(folder),
+                remedy="Copy the folder `sessions` along with `records`.",
+            )
+        machines.append(machine_results(own, store.read(name)))
+    if not machines:
+        raise InputError("no records", where=str(folder), remedy="Run `invoke matrix --file ...` first.")
+    return tuple(machines)
+
+
+def machine_results(sessions: Iterable[Session], records: Iterable[Record]) -> MachineResults:
+    """The results of one machine.
+
+    Args:
+        sessions: of this machine, oldest first. Those of another matrix file than the last one's do not count.
+        records: of this machine, in the order in which they were made; a later attempt takes the place of an earlier.
+    """
+    everything = tuple(sessions)
+    last = everything[-1]
+    current = tuple(session for session in everything if session.matrix_sha256 == last.matrix_sha256)
+    # A start with --only plans a part of the cells: the newest plan of each cell counts.
+    planned: dict[str, tuple[Cell, Session]] = {}
+    for session in current:
+        for cell in session.cells:
+            planned[cell.id] = (cell, session)
+    records = tuple(records)
+    outcomes: dict[tuple[str, str], dict[int, tuple[Record, Outcome]]] = {}
+    superseded = 0
+    for record in records:
+        for outcome in record.outcomes:
+            plan = planned.get(outcome.cell)
+            if plan is None or plan[1].keys.get(outcome.cell) != record.run.key:
+                superseded += 1
+                continue
+            outcomes.setdefault((outcome.cell, record.run.key), {})[record.run.round] = (record, outcome)
+    cells = tuple(
+        _cell_result(cell, session, outcomes.get((cell.id, session.keys.get(cell.id, "")), {}))
+        for cell, session in planned.values()
+    )
+    return MachineResults(machine=last.machine, sessions=current, cells=cells, records=records, superseded=superseded)
+
+
+def _cell_result(cell: Cell, session: Session, by_round: Mapping[int, tuple[Record, Outcome]]) -> CellResult:
+    runs, failures = [], []
+    for round_, (record, outcome) in sorted(by_round.items()):
+        if outcome.failure is not None:
+            failures.append((round_, outcome.failure))
+        elif round_ > 0:
+            runs.append(
+                RunValue(
+                    round=round_,
+                    session=record.session,
+                    record=record.id,
+                    ns_per_token=run_value(outcome.samples_ns, n_tokens=cell.test.n_tokens),
+                    samples_ns=outcome.samples_ns,
+                    gate_passed=bool(record.gate.get("passed", True)),
+                )
+            )
+    warm_up = by_round.get(0)
+    looked_at = warm_up or next(iter(by_round.values()), None)
+    counted = [record for round_, (record, _) in sorted(by_round.items()) if round_ > 0]
+    any_record = counted[0] if counted else looked_at[0] if looked_at else None
+    return CellResult(
+        cell=cell,
+        image=next((image for image in session.images if image.name == cell.image), None),
+        model=next((model for model in session.models if model.name == cell.model), None),
+        device=any_record.device if any_record else cell.device,
+        runs=tuple(runs),
+        failures=tuple(failures),
+        rounds_planned=session.rounds,
+        screening=session.screening,
+        software=cell.device == "software" or any(record.software for record, _ in by_round.values()),
+        simulated=any(record.simulated for record, _ in by_round.values()),
+        checks=looked_at[1].checks if looked_at else (),
+        log=warm_up[0].log if warm_up else None,
+        argv=any_record.argv if any_record else (),
+    )

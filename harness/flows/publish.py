@@ -1,0 +1,95 @@
+"""`invoke report`: the report again from the records. Needs no engine, no image and no model, unless it is published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.analysis.results import MachineResults, read_results
+from harness.artifacts.models import prepare_model
+from harness.errors import BenchError, CellsFailedError, InputError
+from harness.flows.console import Display
+from harness.flows.read_matrix import read_matrix
+from harness.flows.workspace import Workspace, find_workspace
+from harness.report.report import write_report
+
+
+def rebuild_report(file: str, *, publish: bool) -> None:
+    """Write `report.md` of a matrix, or of a folder with records.
+
+    Args:
+        file: a matrix file, or a folder that holds `records/`.
+        publish: also look whether the folder may be published, and hash this machine's models again in full.
+
+    Raises:
+        InputError: there is no such file or folder, or no records, or they are damaged.
+        CellsFailedError: it may not be published; the reasons are shown.
+    """
+    workspace, display = find_workspace(), Display()
+    folder = _folder(file, workspace)
+    report = write_report(folder)
+    display.say(f"report: {report}")
+    if publish:
+        problems = [problem for machine in read_results(folder) for problem in _objections(machine)]
+        problems += _changed_models(file, folder, workspace, display)
+        for problem in problems:
+            display.say(f"  {problem}")
+        if problems:
+            raise CellsFailedError(f"not ready to be published: {len(problems)} objections", where=str(folder))
+        display.say("ready to be published")
+
+
+def _folder(file: str, workspace: Workspace) -> Path:
+    for candidate in (workspace.cwd / file, workspace.reports / file):
+        if (candidate / "records").is_dir():
+            return candidate
+    return workspace.reports / read_matrix(file, workspace).matrix.name
+
+
+def _objections(results: MachineResults) -> list[str]:
+    name = results.machine.machine
+    found = []
+    for result in results.cells:
+        if result.simulated:
+            found.append(f"{name}: {result.cell.id} is simulated")
+        if not result.complete and not result.failures:
+            found.append(f"{name}: {result.cell.id} is not finished")
+        if result.screening:
+            found.append(f"{name}: {result.cell.id} is screening: measure it with the preset standard or rigorous")
+    if any((session.harness_source or "-dirty").endswith("-dirty") for session in results.sessions):
+        found.append(f"{name}: measured by a harness whose changes are in no commit")
+    return found
+
+
+def _changed_models(file: str, folder: Path, workspace: Workspace, display: Display) -> list[str]:
+    """Hash the models of the matrix in full, and hold them against the records."""
+    try:
+        matrix = read_matrix(str(folder / "matrix.yaml"), workspace).matrix
+    except BenchError as error:
+        raise InputError(f"the copy of the matrix file cannot be used: {error.what}", where=file) from error
+    recorded = {
+        model.name: model.sha256
+        for machine in read_results(folder)
+        for session in machine.sessions
+        for model in session.models
+    }
+    problems = []
+    for name, sha256 in recorded.items():
+        with display.step(f"hashing {name}") as step:
+            try:
+                facts = prepare_model(
+                    matrix.models[name],
+                    cache=workspace.cache,
+                    base=matrix.path.parent,
+                    say=display.say,
+                    progress=step,
+                    offline=True,
+                    force=True,
+                )
+            except BenchError as error:
+                problems.append(f"model {name} cannot be checked: {error.what}")
+                continue
+        if facts.sha256 != sha256:
+            problems.append(f"model {name} is no longer the file that was measured")
+        else:
+            display.say(f"model {name}: hashed again in full, unchanged")
+    return problems

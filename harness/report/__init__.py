@@ -1,0 +1,1 @@
+"""How results are shown: sections return neutral blocks, writers turn blocks into text."""

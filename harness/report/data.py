@@ -1,0 +1,24 @@
+"""What a section gets: all results of a report's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.analysis.results import CellResult, MachineResults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportData:
+    """A report before it is text. `name` is that of the matrix and of the folder."""
+
+    name: str
+    machines: tuple[MachineResults, ...]
+
+    @property
+    def several(self) -> bool:
+        """Whether tables have to say which machine a row is of."""
+        return len(self.machines) > 1
+
+    def rows(self) -> tuple[tuple[MachineResults, CellResult], ...]:
+        """Every cell of every machine."""
+        return tuple((machine, cell) for machine in self.machines for cell in machine.cells)

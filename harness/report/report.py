@@ -1,0 +1,30 @@
+"""From a folder with records to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.analysis.results import read_results
+from harness.report.data import ReportData
+from harness.report.sections import SECTIONS
+from harness.report.writers import markdown
+from harness.store.files import write_whole
+from harness.values.block import Block
+
+
+def report_blocks(data: ReportData) -> tuple[Block, ...]:
+    """All sections in order."""
+    return tuple(block for section in SECTIONS.values() for block in section(data))
+
+
+def write_report(folder: Path, *, simulated: bool = False) -> Path:
+    """Write `report.md` from the records. The same records give the same bytes.
+
+    Raises:
+        InputError: there are no records, or they are damaged.
+        MachineError: the report cannot be written.
+    """
+    data = ReportData(name=folder.name, machines=read_results(folder, simulated=simulated))
+    path = folder / "report.md"
+    write_whole(path, markdown.write(report_blocks(data)).encode())
+    return path

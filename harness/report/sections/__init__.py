@@ -1,0 +1,20 @@
+"""The sections of a report, in the order in which they stand. Adding one is a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.report.data import ReportData
+from harness.report.sections import controls, failures, method, proof, provenance, rates, reproduce, summary
+from harness.values.block import Block
+
+SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
+    "summary": summary.render,
+    "rates": rates.render,
+    "failures": failures.render,
+    "controls": controls.render,
+    "proof": proof.render,
+    "method": method.render,
+    "reproduce": reproduce.render,
+    "provenance": provenance.render,
+}

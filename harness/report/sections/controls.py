@@ -1,0 +1,33 @@
+"""How the A/A controls came out."""
+
+from __future__ import annotations
+
+from harness.analysis.controls import controls
+from harness.report.data import ReportData
+from harness.stats.paired import in_words
+from harness.values.block import Block, Heading, Note, Paragraph, Table
+
+
+def render(data: ReportData) -> tuple[Block, ...]:
+    """The same cell under two labels, compared; a note where a matrix has no such pair."""
+    rows = []
+    for machine in data.machines:
+        for control in controls(machine.cells):
+            pair = f"{control.first.cell.id} and #{control.second.cell.label}"
+            rounds = str(control.comparison.rounds) if control.comparison else "-"
+            rows.append((machine.machine.machine, pair, rounds, in_words(control.comparison)))
+    heading = Heading(level=2, text="Control: the same thing twice")
+    if not rows:
+        text = (
+            "This matrix has no A/A pair: a cell under two labels would show how far apart equal things come out here."
+        )
+        return heading, Note(kind="note", text=text)
+    columns = ("Machine", "Cells", "Rounds", "The second is")
+    return (
+        heading,
+        Paragraph(
+            text="Paired t on the per-round log ratio, 95 % intervals without a correction for several pairs. Among "
+            "twenty such pairs one is expected to show a difference that is not there."
+        ),
+        Table(columns=columns, rows=tuple(rows), align=("left", "left", "right", "left")),
+    )

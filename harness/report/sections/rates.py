@@ -1,0 +1,93 @@
+"""The tables that people come for: prompt processing and text generation, in tokens per second."""
+
+from __future__ import annotations
+
+from harness.analysis.comparability import KINDS, comparability_key, kind, proof_of
+from harness.analysis.results import CellResult, MachineResults
+from harness.report import words
+from harness.report.data import ReportData
+from harness.stats.digits import plain, with_interval
+from harness.values.block import Block, Heading, Paragraph, Table
+
+TITLES = {
+    "pp": "Prompt processing",
+    "tg": "Text generation",
+    "pg": "Prompt processing and text generation together",
+}
+CAPTIONS = {
+    "ranked": "",
+    "synthetic": "Synthetic models, comparable with each other only:",
+    "software": "Software devices, not ranked:",
+}
+
+
+def render(data: ReportData) -> tuple[Block, ...]:
+    """One heading a kind of test, one table a kind of result."""
+    blocks: list[Block] = []
+    for test_kind, title in TITLES.items():
+        rows = [(m, c) for m, c in data.rows() if c.cell.test.kind == test_kind and c.runs]
+        if not rows:
+            continue
+        blocks.append(Heading(level=2, text=title))
+        for result_kind in KINDS:
+            wanted = [(m, c) for m, c in rows if kind(c) == result_kind]
+            if wanted:
+                blocks.append(_table(wanted, several=data.several, caption=CAPTIONS[result_kind]))
+    if blocks:
+        blocks.append(
+            Paragraph(
+                text="Tokens per second: the median over rounds with its 95 % interval. A round is a fresh container; "
+                "its value is the median over its repetitions without the first. Variation is the coefficient of variation "
+                "between rounds and within them. Rows stand in an order only within the same model and test."
+            )
+        )
+    return tuple(blocks)
+
+
+def _table(rows: list[tuple[MachineResults, CellResult]], *, several: bool, caption: str) -> Table:
+    # Only rows with one comparability key are put in an order, the fastest first; the groups keep the matrix's order.
+    groups: dict[object, list[tuple[MachineResults, CellResult]]] = {}
+    for machine, cell in rows:
+        groups.setdefault(comparability_key(cell), []).append((machine, cell))
+    ordered = [row for group in groups.values() for row in sorted(group, key=lambda pair: -(pair[1].tokens_per_s or 0))]
+    columns = (
+        "Model",
+        "Test",
+        "Backend",
+        "Device",
+        "Parameters",
+        "Tokens/s (95 % interval)",
+        "Rounds",
+        "Variation",
+        "Proof",
+    )
+    align = ("left", "left", "left", "left", "left", "right", "right", "right", "left")
+    return Table(
+        columns=(("Machine", *columns) if several else columns),
+        rows=tuple((m.machine.machine, *_row(c)) if several else _row(c) for m, c in ordered),
+        align=("left", *align) if several else align,
+        caption=caption,
+    )
+
+
+def _row(result: CellResult) -> tuple[str, ...]:
+    rate, interval = result.tokens_per_s, result.interval
+    if rate is None:
+        value = "-"
+    elif interval is None:
+        value = f"{plain(rate)} (no interval)"
+    else:
+        value = with_interval(rate, interval)
+    rounds = str(len(result.runs)) + ("" if result.complete else f" of {result.rounds_planned}")
+    between, within = words.percent(result.between_runs), words.percent(result.within_runs)
+    return (
+        result.model.title if result.model else result.cell.model,
+        result.cell.test.name,
+        words.backend(result.cell),
+        result.device,
+        words.parameters(result.cell),
+        value,
+        rounds,
+        f"{between} / {within}",
+        str(proof_of(result)),
+    )

@@ -1,0 +1,23 @@
+"""The command to do it again."""
+
+from __future__ import annotations
+
+from harness.report.data import ReportData
+from harness.values.block import Block, Code, Heading, Paragraph
+
+
+def render(data: ReportData) -> tuple[Block, ...]:
+    """With the harness's commit, from the copy of the matrix file in this folder."""
+    latest = data.machines[-1].latest
+    source = (latest.harness_source or "").removesuffix("-dirty")
+    lines = [f"git checkout {source}"] if source else []
+    lines.append(f"./bench matrix --file reports/{data.name}/matrix.yaml --fresh")
+    blocks: list[Block] = [
+        Heading(level=2, text="Do it again"),
+        Paragraph(text="In a checkout of llama-bench-harness, with this folder in reports/:"),
+        Code(text="\n".join(lines), language="sh"),
+    ]
+    if (latest.harness_source or "").endswith("-dirty"):
+        text = "The harness had changes that are not in this commit."
+        blocks.append(Paragraph(text=text))
+    return tuple(blocks)

@@ -1,0 +1,66 @@
+"""Blocks to Markdown (GitHub's dialect). All text is data: what could be markup in it is escaped."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from tabulate import tabulate
+
+from harness.values.block import Block, Code, Heading, Note, Paragraph, Table
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#$!{}])")
+_AT_LINE_START = re.compile(r"^(\d+)([.)])|^([-+=:])")
+_LINKS = re.compile(r"(?i)\b(https?|ftp|mailto|www)(?=[:.])")
+_BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+_ALIGN = {"left": "left", "right": "right", "center": "center"}
+
+
+def write(blocks: Iterable[Block]) -> str:
+    """The whole text, ending in one line feed."""
+    return "\n\n".join(_block(block) for block in blocks).rstrip("\n") + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that shows as it is: nothing in it becomes a link, HTML, emphasis or a column."""
+    flat = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text if c not in _BIDI)
+    flat = " ".join(flat.split())
+    escaped = _SPECIAL.sub(r"\\\1", flat.replace("&", "&amp;"))
+    escaped = _LINKS.sub(lambda match: f"{match[1][0]}&#8203;{match[1][1:]}", escaped).replace("@", "&#64;")
+    return _AT_LINE_START.sub(lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", escaped)
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading():
+            return f"{'#' * min(6, max(1, block.level))} {escape(block.text)}"
+        case Paragraph():
+            return escape(block.text)
+        case Note():
+            return f"> **{block.kind.capitalize()}:** {escape(block.text)}"
+        case Code():
+            return _code(block)
+        case Table():
+            return _table(block)
+
+
+def _code(block: Code) -> str:
+    # A fence that is longer than any run of backticks within.
+    longest = max((len(run) for run in re.findall(r"`+", block.text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    language = block.language if re.fullmatch(r"[a-z0-9-]*", block.language) else ""
+    text = "".join(c for c in block.text if c == "\n" or (unicodedata.category(c) != "Cc" and c not in _BIDI))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _table(block: Table) -> str:
+    align = [_ALIGN.get(side, "left") for side in block.align] or ["left"] * len(block.columns)
+    text = tabulate(
+        [[escape(cell) for cell in row] for row in block.rows],
+        headers=[escape(column) for column in block.columns],
+        tablefmt="pipe",
+        colalign=align if block.rows else None,
+        disable_numparse=True,
+    )
+    return f"{escape(block.caption)}\n\n{text}" if block.caption else text

@@ -1,0 +1,64 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.stats.digits import fixed, plain, significant, with_interval
+from harness.stats.interval import Interval
+
+
+def of(low: float, high: float) -> Interval:
+    return Interval(low=low, high=high, confidence=0.97)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (171.342, 169.81, 173.04, "171.3 (169.8 to 173.0)"),
+        (1234.5, 1200.1, 1260.7, "1234 (1200 to 1261)"),
+        (12345.6, 12190.0, 12500.0, "12350 (12190 to 12500)"),
+        (5.0412, 5.0391, 5.0433, "5.0412 (5.0391 to 5.0433)"),
+        (9.12, 9.02, 9.2192, "9.12 (9.02 to 9.22)"),
+        (5.0, 5.0, 5.0, "5.000 (5.000 to 5.000)"),
+        (171.0, 171.0 - 1e-9, 171.0 + 1e-9, "171.000 (171.000 to 171.000)"),
+    ],
+)
+def test_digits_follow_the_interval(value: float, low: float, high: float, text: str) -> None:
+    assert with_interval(value, of(low, high)) == text
+
+
+def test_without_an_interval_three_digits_and_the_reason() -> None:
+    assert with_interval(171.342, None, why_none="1 round") == "171 (no interval: 1 round)"
+    assert with_interval(171.342, None) == "171"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(171.3, "171"), (30.14, "30.1"), (5.04, "5.04"), (0.012345, "0.0123"), (12345.6, "12300"), (0, "0"),
+     (9.996, "10.0"), (99960, "100000"), (-3.14159, "-3.14")],
+)  # fmt: skip
+def test_significant_digits(value: float, text: str) -> None:
+    assert significant(value) == text
+
+
+@given(st.floats(1e-6, 1e12))
+def test_rounding_to_three_digits_changes_half_a_percent_at_most(value: float) -> None:
+    assert float(significant(value)) == pytest.approx(value, rel=0.00501)
+
+
+@given(st.floats(1e-3, 1e9), st.floats(1e-5, 0.5))
+def test_the_shown_ends_are_those_of_the_interval(value: float, share: float) -> None:
+    interval = of(value * (1 - share), value * (1 + share))
+    shown, low, _, high = with_interval(value, interval).replace("(", "").replace(")", "").split()
+    # Two digits of the half-width: what is shown is off by a twentieth of it at most.
+    allowed = max(0.0501 * interval.half_width, 0.51e-5 * value)
+    for text, exact in ((shown, value), (low, interval.low), (high, interval.high)):
+        assert abs(float(text) - exact) <= allowed
+
+
+def test_negative_places_round_to_tens() -> None:
+    assert fixed(12344, -1) == "12340"
+    assert fixed(12344.56, 1) == "12344.6"
+
+
+def test_plain_never_rounds_to_tens() -> None:
+    assert [plain(v) for v in (12345.6, 171.3, 5.04, 0.01234, 0)] == ["12346", "171", "5.04", "0.0123", "0"]
