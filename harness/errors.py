@@ -7,7 +7,7 @@
     │   └── ArtifactError  1   an image or a model cannot be had; its cells fail, the others run
     ├── MachineError       3   the machine cannot do it: disk, permissions, locks
     │   └── EngineError    3   no container engine, or it went away
-    └── InterruptedByUser 130  stopped by SIGINT or SIGTERM; what was measured is kept
+    └── InterruptedByUserError 130  stopped by SIGINT or SIGTERM; what was measured is kept
 
 Only `tasks.py` catches the family, once, prints it and exits with its code. What goes wrong *inside* a run
 is not an exception but a `Failure` in the run's record (see `harness.values.failure`).
@@ -111,7 +111,7 @@ class EngineError(MachineError):
     """No container engine answers, or it went away while it was needed."""
 
 
-class InterruptedByUser(BenchError):
+class InterruptedByUserError(BenchError):
     """SIGINT or SIGTERM. Finished runs are recorded and the partial report is written."""
 
     exit_code = 130

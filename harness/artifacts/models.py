@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.artifacts.fetch_huggingface import check_huggingface
@@ -73,6 +73,7 @@ def prepare_model(
         ArtifactError: it cannot be fetched.
         MachineError: no space, or the cache cannot be written.
     """
+    source = _lower_case(source)
     hashes = HashCache(cache)
     recipe = _check(source)
     if source.kind == "file":
@@ -107,16 +108,20 @@ def known_models(
         base: folder that paths of `file` models are relative to; the working folder where it is left out.
     """
     hashes = HashCache(cache)
-    return tuple(_known(source, cache, base or Path(), hashes) for source in sources.values())
+    return tuple(_known(_lower_case(source), cache, base or Path(), hashes) for source in sources.values())
+
+
+def _lower_case(source: ModelSource) -> ModelSource:
+    """Hashes as they are compared: people paste them in either case."""
+    packages = tuple((requirement, digest.lower()) for requirement, digest in source.packages)
+    return replace(source, sha256=source.sha256.lower(), packages=packages)
 
 
 def _check(source: ModelSource) -> SyntheticRecipe | None:
     """Refuse a source that cannot be right; the recipe where there is one."""
     where = f"model {source.name}"
     if source.sha256 and not _SHA256.fullmatch(source.sha256):
-        raise InputError(
-            f"sha256 {source.sha256!r} is not 64 lower-case hex digits", where=where, remedy="use `sha256sum FILE`"
-        )
+        raise InputError(f"sha256 {source.sha256!r} is not 64 hex digits", where=where, remedy="use `sha256sum FILE`")
     if source.kind in ("huggingface", "package") and not source.sha256:
         raise InputError("has no sha256", where=where, remedy="give the SHA-256 of the whole file")
     match source.kind:

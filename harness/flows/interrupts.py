@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from threading import Event
 from types import FrameType
 
-from harness.errors import InterruptedByUser
+from harness.errors import InterruptedByUserError
 
 
 class Interrupts:
@@ -56,9 +56,9 @@ class Interrupts:
             raise interruption()
 
 
-def interruption() -> InterruptedByUser:
+def interruption() -> InterruptedByUserError:
     """The error that ends the program after an interrupt."""
-    return InterruptedByUser(
+    return InterruptedByUserError(
         "stopped by the user; every finished run is kept",
         remedy="Start the same command again to go on where it stopped.",
     )

@@ -62,7 +62,7 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
         InputError: a mistake in the file, the options, or a local model file. Nothing was started.
         MachineError: no engine, or the machine cannot be used.
         CellsFailedError: the report is written, and some cells have a failure instead of a number.
-        InterruptedByUser: the report is partial; the same command continues.
+        InterruptedByUserError: the report is partial; the same command continues.
     """
     workspace = workspace or find_workspace()
     display = display or Display()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from harness.values.bench import LogFacts
 
 MAX_WARNINGS = 50
-_MAX_LINE_CHARS = 4096
+_MAX_LINE_CHARS = 1024
 _SHOWN_CHARS = 300
 _MIB = 1024 * 1024
 _LARGEST_MIB = 1e12

@@ -57,6 +57,7 @@ _SYNTAX = (
     ("sequence entries are not allowed", "a '-' where no list can begin: put it on a line of its own"),
     ("node content", "a value is missing here"),
 )
+_BEGUN = ("alias", "anchor")
 _OPENED = ("expected ',' or", "unexpected end of stream", "unexpected document separator")
 
 
@@ -64,17 +65,18 @@ def syntax_message(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, st
     """Line, column (1-based; 0 where unknown) and plain words for a syntax error of PyYAML or libyaml in `text`."""
     problem = error.problem or ""
     # What is not closed is found at its end, but has to be looked for where it was opened.
-    opened = any(part in problem for part in _OPENED) and error.context_mark is not None
-    mark = error.context_mark if opened else error.problem_mark or error.context_mark
+    context = error.context or ""
+    opened = any(part in problem for part in _OPENED) or any(f"scanning an {what}" in context for what in _BEGUN)
+    mark = (opened and error.context_mark) or error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     if "cannot start any token" in problem:
         character = _character(text, line, column)
         return line, column, f"a value cannot begin with {character!r}: quote it"
-    if "alias" in (error.context or ""):
+    if "an alias" in context:
         return line, column, "'*' begins an alias, which is not accepted: quote text that begins with '*'"
-    if "anchor" in (error.context or ""):
+    if "an anchor" in context:
         return line, column, "'&' begins an anchor, which is not accepted: quote text that begins with '&'"
-    if "tag" in (error.context or ""):
+    if "a tag" in context:
         return line, column, "'!' begins a tag, which is not accepted: remove it, or quote the text"
     for part, words in _SYNTAX:
         if part in problem:

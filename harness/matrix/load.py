@@ -11,17 +11,15 @@ from typing import Any
 
 from harness.errors import InputError, Problem, ProblemsError
 from harness.formats.document import Document
-from harness.formats.schema_errors import check, suggestion
+from harness.formats.schema_errors import check, close_match
 from harness.formats.strict_yaml import parse, read_bytes
 from harness.matrix.cell_checks import check_cells
 from harness.matrix.groups import as_list, parse_group
 from harness.matrix.references import check_references
-from harness.matrix.registry import load_registry, model_source
+from harness.matrix.registry import model_source
 from harness.matrix.schema import matrix_schema
 from harness.values.backend import BACKENDS
 from harness.values.matrix import PRESETS, ImageSource, Matrix, ModelSource, Preset
-
-__all__ = ["load_matrix", "load_registry", "resolve_file"]
 
 REGISTRY_NAME = "models.yaml"
 DEFAULT_SEED = 1
@@ -48,13 +46,14 @@ def resolve_file(name: str, *, cwd: Path, matrices_dir: Path) -> Path:
     found = next((path for path in candidates if _is_file(path)), None)
     if found is None:
         known = sorted(path.name for path in matrices_dir.glob("*.yaml") if path.name != REGISTRY_NAME)
-        hint = suggestion(Path(name).name, known) or suggestion(f"{Path(name).name}.yaml", known)
+        match = close_match(Path(name).stem, [file.removesuffix(".yaml") for file in known])
+        hint = f" Did you mean '{match}.yaml'?" if match else ""
         raise InputError(
             f"there is no such matrix file.{hint}",
             where=f"--file {name}",
             remedy=f"Give a path, or one of {', '.join(known)} in {matrices_dir.name}/." if known else "Give a path.",
         )
-    if found.absolute() == (matrices_dir / REGISTRY_NAME).absolute():
+    if found.resolve() == (matrices_dir / REGISTRY_NAME).resolve():
         raise InputError(
             "is the registry of models, not a matrix file", where=f"--file {name}", remedy="Name a matrix file."
         )

@@ -91,7 +91,11 @@ def _weights(cell: Cell, log: LogFacts, devices: tuple[str, ...]) -> Finding:
     empty = [name for name in devices if not _lies_on(log.model_buffers, name)]
     if not empty:
         return proven("weights", evidence)
-    reason = Reason.CPU_FALLBACK if all(on_host(name) for name in log.model_buffers) else Reason.WRONG_DEVICE
+    reason = (
+        Reason.CPU_FALLBACK
+        if all(on_host(name) for name, size in log.model_buffers.items() if size)
+        else Reason.WRONG_DEVICE
+    )
     return contradicted("weights", f"{evidence}; none on {', '.join(empty)}", reason)
 
 

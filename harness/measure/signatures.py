@@ -169,6 +169,14 @@ LOG_SIGNATURES: tuple[Signature, ...] = (
         r"terminate called",
     ),
     _texts(
+        Reason.EXIT,
+        Phase.RUN,
+        _REPORT,
+        r"failed to decode (?:prompt|generation) batch",
+        r"error: failed to run",
+        r"threadpool create failed|failed to parse cpu-mask|failed to set process priority",
+    ),
+    _texts(
         Reason.LOAD,
         Phase.LOAD,
         "Verify the model file; a newer image may be needed for it.",
@@ -176,7 +184,7 @@ LOG_SIGNATURES: tuple[Signature, ...] = (
         r"invalid magic|bad magic",
         r"data is not within the file bounds",
         r"error loading model: (?!error loading model|llama_model_loader: failed to load model)",
-        r"gguf_init_from\w+: .*(?:fail|invalid|bad|too|not )",
+        r"gguf_init_from\w+: .*(?:fail|invalid|bad|too|not |must be)",
         r"error loading model",
         r"failed to load model",
     ),
@@ -187,14 +195,6 @@ LOG_SIGNATURES: tuple[Signature, ...] = (
         r"failed to allocate compute",
         r"failed to allocate buffer for kv cache",
         r"failed to create context",
-    ),
-    _texts(
-        Reason.EXIT,
-        Phase.RUN,
-        _REPORT,
-        r"failed to decode (?:prompt|generation) batch",
-        r"error: failed to run",
-        r"threadpool create failed|failed to parse cpu-mask|failed to set process priority",
     ),
 )
 """Lines of standard error."""

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+
+from harness.stats.intervals import Interval
 
 INTERVAL_DIGITS = 2
 LONE_DIGITS = 3
 MOST_DIGITS = 6
-
-
-class Range(Protocol):
-    """Anything with two ends."""
-
-    @property
-    def low(self) -> float:
-        """The lower end."""
-
-    @property
-    def high(self) -> float:
-        """The upper end."""
 
 
 def _decimals(value: float, digits: int) -> int:
@@ -37,17 +26,12 @@ def fixed(value: float, decimals: int) -> str:
     return f"{round(value, decimals):.{max(decimals, 0)}f}"
 
 
-def significant(value: float, digits: int = LONE_DIGITS) -> str:
-    """`value` with so many significant digits, in full: `171`, `0.0345`, `12300`."""
-    return fixed(value, _decimals(value, digits))
-
-
 def plain(value: float, digits: int = LONE_DIGITS) -> str:
     """At least so many significant digits, and never less than the whole number: `171`, `5.04`, `12346`."""
     return fixed(value, max(0, _decimals(value, digits)))
 
 
-def interval_decimals(value: float, interval: Range | None) -> int:
+def interval_decimals(value: float, interval: Interval | None) -> int:
     """The decimal places that `value` and the ends of its `interval` are shown with."""
     if interval is None:
         return _decimals(value, LONE_DIGITS)
@@ -59,7 +43,7 @@ def interval_decimals(value: float, interval: Range | None) -> int:
     return min(most, _decimals(half_width, INTERVAL_DIGITS))
 
 
-def with_interval(value: float, interval: Range | None, *, why_none: str = "") -> str:
+def with_interval(value: float, interval: Interval | None, *, why_none: str = "") -> str:
     """`171.3 (169.8 to 173.0)`; without an interval `171 (no interval: 1 round)`."""
     decimals = interval_decimals(value, interval)
     text = fixed(value, decimals)

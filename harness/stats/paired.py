@@ -64,7 +64,7 @@ def compare_paired(
     Raises:
         ValueError: the arms differ in length, or a value is not positive.
     """
-    ratios = [math.log(a / b) for a, b in zip(first_ns, second_ns, strict=True)]
+    ratios = [math.log(a) - math.log(b) for a, b in zip(first_ns, second_ns, strict=True)]
     if len(ratios) < 2:  # noqa: PLR2004 - one pair has no scatter
         return None
     mean = fmean(ratios)
@@ -73,7 +73,7 @@ def compare_paired(
 
 
 def in_words(comparison: Comparison | None) -> str:
-    """`faster by 5.5 % (4.9 to 6.1)`, `no difference shown (-0.8 to +1.2 %)`, `inconclusive (fewer than two rounds)`."""
+    """`faster by 5.5 % (4.9 to 6.1)`, `no difference shown (-0.8 to +1.2 %)`, `inconclusive (...)` below two rounds."""
     if comparison is None:
         return f"{Verdict.INCONCLUSIVE} (fewer than two rounds)"
     low, middle, high = (100 * (value - 1) for value in (comparison.low, comparison.ratio, comparison.high))

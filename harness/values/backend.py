@@ -1,4 +1,4 @@
-"""The table of backends: a row of data for each. Adding one needs a row, a Dockerfile and, for GPUs, a vendor that serves it."""
+"""The table of backends: a row of data for each. A new one needs a row, a Dockerfile and a vendor that serves it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Backend:
         name: the name used in matrix files and cell ids.
         title: the name shown in tables.
         registry_name: what llama-bench prints in `backends` when the backend's library was loaded.
-        device_prefix: prefix of llama.cpp's device names (`CUDA` in `CUDA0`); None for the CPU, which is no `-dev` device.
+        device_prefix: prefix of llama.cpp's device names (`CUDA` in `CUDA0`); None for the CPU, which has none.
         library: file name stem of the backend's run-time library in the image.
         vendors: vendors of `harness.machine.vendors` that can serve it.
     """

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+_SIGNAL_BASE = 128
+"""Shells and engines add the signal's number to this."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passthrough:
     """What a vendor asks of the engine so that a container sees a device.
@@ -39,7 +43,7 @@ class BindMount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
-    """One container to start. Everything that is not said here is closed: no network, no capabilities, no writable root.
+    """One container to start. What is not said here is closed: no network, no capabilities, no writable root.
 
     Attributes:
         name: also the guard against starting the same run twice.
@@ -109,4 +113,6 @@ class ContainerExit:
     @property
     def signal(self) -> int | None:
         """The signal that ended it, read from the exit code; None where it ended by itself."""
-        return self.exit_code - 128 if self.exit_code is not None and self.exit_code > 128 else None
+        if self.exit_code is None or self.exit_code <= _SIGNAL_BASE:
+            return None
+        return self.exit_code - _SIGNAL_BASE

@@ -21,7 +21,7 @@ class Running(Protocol):
         """The engine's id of the container."""
 
     def wait(self, *, deadline_ns: int, cancel: Event) -> ContainerExit:
-        """Wait for the end, at most to `deadline_ns` on the monotonic clock or until `cancel` is set; then kill in stages.
+        """Wait for the end, at most to `deadline_ns` (monotonic clock) or until `cancel` is set; then kill in stages.
 
         Never raises for what the container or the engine does: that is in the `ContainerExit`.
         """
@@ -72,7 +72,7 @@ class Vendor(Protocol):
 
 
 class ImageStoreError(Exception):
-    """The engine, or the registry behind it, refused something about an image. Callers turn it into an error with a remedy.
+    """The engine, or the registry behind it, refused something about an image. Callers add the remedy.
 
     Args:
         text: the words of the engine or registry.

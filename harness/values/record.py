@@ -35,7 +35,7 @@ class Run:
     """One container to be started: the ordered cells that share one loaded model, in one round.
 
     Attributes:
-        key: names the work independently of its round: a hash of image id, model hash, argv and device. Resuming looks for it.
+        key: a hash of image, model, device and parameters: names the work, whatever the round. Resuming goes by it.
         round: 0 is the discarded warm-up, counted rounds begin at 1.
         order: place within its round, 0-based.
         attempt: 1 for the first; grows when an interrupted run is made again.

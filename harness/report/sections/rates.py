@@ -37,8 +37,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
         blocks.append(
             Paragraph(
                 text="Tokens per second: the median over rounds with its 95 % interval. A round is a fresh container; "
-                "its value is the median over its repetitions without the first. Variation is the coefficient of variation "
-                "between rounds and within them. Rows stand in an order only within the same model and test."
+                "its value is the median over its repetitions without the first. Variation is the coefficient of "
+                "variation between rounds and within them. Rows stand in an order only within the same model and test."
             )
         )
     return tuple(blocks)

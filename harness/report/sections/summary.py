@@ -56,9 +56,8 @@ def _warnings(data: ReportData) -> list[Block]:
 
 def _machine(result: MachineResults) -> tuple[str, ...]:
     facts, engine = result.machine, result.latest.engine
-    used = {cell.device for cell in result.cells}
     devices = [_device(device) for device in facts.devices if device.kind in {"gpu", "integrated"}]
-    devices += sorted(name for name in used if name and name not in {device.name for device in facts.devices})
+    devices += sorted({f"{cell.device} (software)" for cell in result.cells if cell.software})
     return (
         facts.machine,
         f"{facts.cpu_model}, {facts.cpu_cores} cores",

@@ -10,8 +10,9 @@ from tabulate import tabulate
 
 from harness.values.block import Block, Code, Heading, Note, Paragraph, Table
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#$!{}])")
-_AT_LINE_START = re.compile(r"^(\d+)([.)])|^([-+=:])")
+_SPECIAL = re.compile(r"([\\`*\[\]<>|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[))")
+_AT_LINE_START = re.compile(r"^(\d+)([.)])(?=\s|$)|^([-+=#:])")
+_MENTION = re.compile(r"(?<![A-Za-z0-9])@")
 _LINKS = re.compile(r"(?i)\b(https?|ftp|mailto|www)(?=[:.])")
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _ALIGN = {"left": "left", "right": "right", "center": "center"}
@@ -27,8 +28,12 @@ def escape(text: str) -> str:
     flat = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text if c not in _BIDI)
     flat = " ".join(flat.split())
     escaped = _SPECIAL.sub(r"\\\1", flat.replace("&", "&amp;"))
-    escaped = _LINKS.sub(lambda match: f"{match[1][0]}&#8203;{match[1][1:]}", escaped).replace("@", "&#64;")
-    return _AT_LINE_START.sub(lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", escaped)
+    return _MENTION.sub("&#64;", _LINKS.sub(lambda match: f"{match[1][0]}&#8203;{match[1][1:]}", escaped))
+
+
+def _line(text: str) -> str:
+    """Escaped text that is a line of its own, where a list, a heading or a rule could begin."""
+    return _AT_LINE_START.sub(lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", escape(text))
 
 
 def _block(block: Block) -> str:
@@ -36,7 +41,7 @@ def _block(block: Block) -> str:
         case Heading():
             return f"{'#' * min(6, max(1, block.level))} {escape(block.text)}"
         case Paragraph():
-            return escape(block.text)
+            return _line(block.text)
         case Note():
             return f"> **{block.kind.capitalize()}:** {escape(block.text)}"
         case Code():
@@ -63,4 +68,4 @@ def _table(block: Table) -> str:
         colalign=align if block.rows else None,
         disable_numparse=True,
     )
-    return f"{escape(block.caption)}\n\n{text}" if block.caption else text
+    return f"{_line(block.caption)}\n\n{text}" if block.caption else text

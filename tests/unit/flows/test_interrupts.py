@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from harness.errors import InterruptedByUser
+from harness.errors import InterruptedByUserError
 from harness.flows.interrupts import Interrupts
 
 
@@ -26,7 +26,7 @@ def test_a_second_sigint_or_sigterm_ends_the_container(signals: tuple[int, ...])
 
 def test_outside_of_a_run_it_stops_at_once() -> None:
     interrupts = Interrupts()
-    with interrupts.installed(), pytest.raises(InterruptedByUser) as caught:
+    with interrupts.installed(), pytest.raises(InterruptedByUserError) as caught:
         os.kill(os.getpid(), signal.SIGINT)
     assert caught.value.exit_code == 130
     assert "same command again" in str(caught.value)

@@ -254,8 +254,7 @@ def test_missing_folder_and_pipe(tmp_path: Path) -> None:
 def read_or_refuse(path: Path) -> None:
     try:
         header = read_header(path)
-    except GgufError as error:
-        assert error.what
+    except GgufError:
         return
     assert header.n_params >= 0
     assert (header.n_layers, header.context_length, header.file_type) is not None

@@ -31,7 +31,7 @@ def told(text: str, schema: dict[str, object]) -> list[str]:
         ({"type": ["string", "integer"]}, "1.5", "must be text or a whole number, not 1.5"),
         (NAME, "A1", "'A1' is not a name of small letters"),
         (NAME, "12", "must be a name of small letters, not 12"),
-        ({"pattern": "^x"}, "y", "'y' is not text that fits ^x"),
+        ({"pattern": "^x"}, "z", "'z' is not text that fits ^x"),
         ({"minimum": 1}, "0", "0 is too small: at least 1"),
         ({"maximum": 1}, "2", "2 is too large: at most 1"),
         ({"exclusiveMinimum": 0}, "0", "0 is too small: more than 0"),

@@ -14,28 +14,28 @@ REAL = Path(os.environ.get("LLAMA_BENCH_REAL_OUTPUTS", ROOT.parent / "shared" / 
 
 
 @pytest.mark.parametrize(
-    ("name", "backend", "phase", "reason", "detail"),
+    ("name", "backend", "cause", "detail"),
     [
-        ("cpu-b11312/missing-model-v", "cpu", Phase.LOAD, Reason.LOAD, "failed to open GGUF file"),
-        ("cpu-b11312/missing-model", "cpu", Phase.LOAD, Reason.LOAD, "failed to load model"),
-        ("cpu-b11312/corrupt-model-v", "cpu", Phase.LOAD, Reason.LOAD, "number of tensors is -1"),
-        ("cpu-b11312/truncated-model-v", "cpu", Phase.LOAD, Reason.LOAD, "not within the file bounds"),
-        ("cpu-b11312/bad-flag", "cpu", Phase.LOAD, Reason.UNSUPPORTED, "-mmp"),
-        ("cpu-b11312/wrong-device", "cpu", Phase.LOAD, Reason.UNSUPPORTED, "invalid"),
-        ("cpu-b11312/wrong-device", "cuda", Phase.LOAD, Reason.NO_DEVICE, "invalid device: CUDA0"),
-        ("cpu-b11312/quantized-v-without-fa", "cpu", Phase.LOAD, Reason.CONTEXT, "failed to create context"),
-        ("cpu-b11312/quantized-v-without-fa-v", "cpu", Phase.LOAD, Reason.CONTEXT, "quantized V cache requires"),
-        ("cpu-b11312/huge-context-v", "cpu", Phase.RUN, Reason.OOM_HOST, "memory limit"),
-        ("cpu-b11312/oom-killed", "cpu", Phase.LOAD, Reason.OOM_HOST, "memory limit"),
-        ("cpu-b11312/one-good-then-fails", "cpu", Phase.LOAD, Reason.CONTEXT, "failed to create context"),
-        ("vulkan-b11312/no-device-asked", "vulkan", Phase.LOAD, Reason.NO_DEVICE, "No devices found"),
-        ("vulkan-b11312/invalid-visible-device", "vulkan", Phase.LOAD, Reason.NO_DEVICE, "Invalid device index 7"),
-        ("vulkan-b11312/software-oom-v", "vulkan", Phase.RUN, Reason.OOM_HOST, "memory limit"),
+        ("cpu-b11312/missing-model-v", "cpu", (Phase.LOAD, Reason.LOAD), "failed to open GGUF file"),
+        ("cpu-b11312/missing-model", "cpu", (Phase.LOAD, Reason.LOAD), "failed to load model"),
+        ("cpu-b11312/corrupt-model-v", "cpu", (Phase.LOAD, Reason.LOAD), "number of tensors is -1"),
+        ("cpu-b11312/truncated-model-v", "cpu", (Phase.LOAD, Reason.LOAD), "not within the file bounds"),
+        ("cpu-b11312/bad-flag", "cpu", (Phase.LOAD, Reason.UNSUPPORTED), "-mmp"),
+        ("cpu-b11312/wrong-device", "cpu", (Phase.LOAD, Reason.UNSUPPORTED), "invalid"),
+        ("cpu-b11312/wrong-device", "cuda", (Phase.LOAD, Reason.NO_DEVICE), "invalid device: CUDA0"),
+        ("cpu-b11312/quantized-v-without-fa", "cpu", (Phase.LOAD, Reason.CONTEXT), "failed to create context"),
+        ("cpu-b11312/quantized-v-without-fa-v", "cpu", (Phase.LOAD, Reason.CONTEXT), "quantized V cache requires"),
+        ("cpu-b11312/huge-context-v", "cpu", (Phase.RUN, Reason.OOM_HOST), "memory limit"),
+        ("cpu-b11312/oom-killed", "cpu", (Phase.LOAD, Reason.OOM_HOST), "memory limit"),
+        ("cpu-b11312/one-good-then-fails", "cpu", (Phase.LOAD, Reason.CONTEXT), "failed to create context"),
+        ("vulkan-b11312/no-device-asked", "vulkan", (Phase.LOAD, Reason.NO_DEVICE), "No devices found"),
+        ("vulkan-b11312/invalid-visible-device", "vulkan", (Phase.LOAD, Reason.NO_DEVICE), "Invalid device index 7"),
+        ("vulkan-b11312/software-oom-v", "vulkan", (Phase.RUN, Reason.OOM_HOST), "memory limit"),
     ],
 )
-def test_captured_failures(captured, name, backend, phase, reason, detail):
+def test_captured_failures(captured, name, backend, cause, detail):
     failure = diagnose(captured(name), backend=backend)
-    assert (failure.phase, failure.reason) == (phase, reason)
+    assert (failure.phase, failure.reason) == cause
     assert detail in failure.detail
     assert failure.remedy
 
