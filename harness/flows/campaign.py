@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.flows.console import Display, RunsDisplay
 from harness.flows.interrupts import Interrupts
 from harness.flows.run_once import Setting, failed_without_container, run_key, run_once
+from harness.machine.page_cache import read_through
 from harness.values.cell import Cell
 from harness.values.failure import RETRIED_ON_RESUME, Failure, Phase, Reason
 from harness.values.record import Outcome, Record, Run
@@ -104,6 +106,7 @@ class Campaign:
         self.history = history
         self.interrupts = interrupts
         self.display = display
+        self._read: set[Path] = set()
 
     def todo(self) -> tuple[tuple[int, int, Group], ...]:
         """The runs that are left, as (round, place in the round, group), in the order in which they will be made."""
@@ -164,9 +167,18 @@ class Campaign:
     def _one(self, run: Run, group: Group) -> Record:
         if group.failure is not None:
             return self.store(failed_without_container(run, group.failure, self.setting))
+        self._warm_page_cache(run)
+        gate = self.setting.gate()
         with self.interrupts.during_run():
-            record, _ = run_once(run, self.setting, timeouts=self.timeouts, cancel=self.interrupts.cancel)
+            record = run_once(run, self.setting, gate=gate, timeouts=self.timeouts, cancel=self.interrupts.cancel)
             return self.store(record)
+
+    def _warm_page_cache(self, run: Run) -> None:
+        """Read the model once in each start: a campaign that is continued has its warm-up round behind it."""
+        path = self.setting.prepared.model(run.cells[0]).path
+        if path not in self._read and run.round > 0:
+            read_through(path)
+        self._read.add(path)
 
 
 def _left_over(cells: tuple[Cell, ...], failures: Mapping[str, Failure]) -> tuple[Cell, ...]:

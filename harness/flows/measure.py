@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import __version__
-from harness.errors import CellsFailedError
+from harness.errors import CellsFailedError, InterruptedByUserError
 from harness.flows.campaign import Campaign, Group, History, make_groups
 from harness.flows.console import Display
 from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
@@ -39,7 +39,7 @@ from harness.store.sessions import Session
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
 
 MEMORY_SHARE = 0.9
-"""Of the machine's memory that a container may have, where the matrix does not say; harness and engine need the rest."""
+"""Of the machine's memory that a container may have, unless the matrix says; harness and engine need the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +86,14 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
                 display=display,
                 interrupts=interrupts,
             )
-            campaign.run()
-        report = write_report(store.folder)
-        display.say(f"report: {_shown(report, workspace)}")
+            try:
+                campaign.run()
+            except InterruptedByUserError:
+                # Between two runs: what is recorded is complete, and the report says that it is partial.
+                interrupts.stop.set()
+        if store.machines():
+            report = write_report(store.folder)
+            display.say(f"report: {_shown(report, workspace)}")
         _finish(campaign, interrupts)
 
 

@@ -1,4 +1,4 @@
-"""`invoke report`: the report again from the records. Needs no engine, no image and no model, unless it is published."""
+"""`invoke report`: the report again from the records. Needs no engine and no image, and models only to publish."""
 
 from __future__ import annotations
 

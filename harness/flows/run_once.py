@@ -20,7 +20,7 @@ from harness.measure.diagnosis import relevant_stderr
 from harness.measure.llama_bench import argv as bench_argv
 from harness.measure.proof import judge, ran_on_software
 from harness.values.cell import Cell
-from harness.values.container import BindMount, ContainerExit, ContainerSpec
+from harness.values.container import BindMount, ContainerSpec
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.protocols import Engine
 from harness.values.record import Outcome, Record, Run
@@ -158,30 +158,25 @@ def _timeout_s(run: Run, timeouts: Mapping[str, float]) -> float:
     return max((timeouts.get(cell.id, DEFAULT_TIMEOUT_S) for cell in run.cells), default=DEFAULT_TIMEOUT_S)
 
 
-def run_once(
-    run: Run, setting: Setting, *, timeouts: Mapping[str, float], cancel: Event
-) -> tuple[Record, ContainerExit]:
+def run_once(run: Run, setting: Setting, *, gate: GateResult, timeouts: Mapping[str, float], cancel: Event) -> Record:
     """Start the container of a run, wait for it, and judge what came out of it.
 
     Args:
+        gate: how the machine was just before.
         timeouts: seconds by cell id, where the matrix gives one.
         cancel: ends the container at once.
 
     Returns:
-        The record, not yet stored, and how the container ended.
+        The record, not yet stored.
     """
     prepared, first = setting.prepared, run.cells[0]
     warm_up = run.round == 0
     repetitions = WARM_UP_REPETITIONS if warm_up else setting.repetitions
     argv = command(run.cells, prepared, repetitions=repetitions, verbose=warm_up)
     if isinstance(argv, Failure):
-        now = time.monotonic_ns()
-        return failed_without_container(run, argv, setting), ContainerExit(exit_code=None, started_ns=now, ended_ns=now)
-    gate = setting.gate()
+        return failed_without_container(run, argv, setting)
     if setting.strict and not gate.passed:
-        now = time.monotonic_ns()
-        not_started = ContainerExit(exit_code=None, started_ns=now, ended_ns=now)
-        return failed_without_container(run, _not_quiet(gate), setting), not_started
+        return failed_without_container(run, _not_quiet(gate), setting)
     spec = _spec(run, argv, setting)
     setting.journal("creating", {"container": spec.name, "run": run.key, "round": run.round, "attempt": run.attempt})
     started_utc, begin = utc_now(), time.monotonic_ns()
@@ -201,7 +196,7 @@ def run_once(
         model=model,
         repetitions=repetitions,
     )
-    record = Record(
+    return Record(
         matrix=setting.matrix,
         matrix_sha256=setting.matrix_sha256,
         machine=setting.machine,
@@ -228,4 +223,3 @@ def run_once(
         software=ran_on_software(output) or target.device.kind == "software",
         simulated=setting.simulated or setting.engine.simulated or target.device.simulated or image.simulated,
     )
-    return record, ended

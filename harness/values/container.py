@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-
 _SIGNAL_BASE = 128
 """Shells and engines add the signal's number to this."""
 

@@ -43,8 +43,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
         Paragraph(
             text=f"Protocol {PROTOCOL}: after a discarded warm-up round, every round visits every cell once in an "
             "order shuffled with the seed. A run is a fresh container without a network, and starts when other "
-            "programs use less than 5 % of the machine. The first repetition of a run is kept and not counted. Nothing is removed "
-            "for being far from the rest. Intervals are between order statistics of the run values."
+            "programs use less than 5 % of the machine. The first repetition of a run is kept and not counted. "
+            "Nothing is removed for being far from the rest. Intervals are between order statistics of the run values."
         ),
         Table(columns=columns, rows=tuple(rows), align=("left",) * len(columns)),
     )
