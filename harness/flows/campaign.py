@@ -20,7 +20,16 @@ from harness.values.failure import RETRIED_ON_RESUME, Failure, Phase, Reason
 from harness.values.record import Outcome, Record, Run
 
 WHOLE_RUN = frozenset(
-    {Reason.LOAD, Reason.IMAGE, Reason.ENGINE, Reason.NO_DEVICE, Reason.PERMISSION, Reason.INTERRUPTED}
+    {
+        Reason.LOAD,
+        Reason.UNSUPPORTED,
+        Reason.IMAGE,
+        Reason.ENGINE,
+        Reason.NO_DEVICE,
+        Reason.PERMISSION,
+        Reason.DRIVER_TOO_OLD,
+        Reason.INTERRUPTED,
+    }
 )
 """Reasons that concern the whole run: what is left of it would fail in the same way."""
 
@@ -32,7 +41,7 @@ class History:
     """What is known of each cell: from the store when a campaign is continued, and from the runs made since.
 
     Attributes:
-        outcomes: the latest outcome by (run key, cell id, round).
+        outcomes: the latest outcome by (run key, cell id, round); none of a cell that never had its turn.
         attempts: the last attempt by (run key, round).
     """
 
@@ -43,8 +52,10 @@ class History:
         """Remember a record, later ones over earlier ones."""
         run = record.run
         self.attempts[run.key, run.round] = max(run.attempt, self.attempts.get((run.key, run.round), 0))
+        left = {cell.id for cell in _left_over(run.cells, _failures(record))}
         for outcome in record.outcomes:
-            self.outcomes[run.key, outcome.cell, run.round] = outcome
+            if outcome.cell not in left:
+                self.outcomes[run.key, outcome.cell, run.round] = outcome
 
     def settled(self, key: str, cell: str, round_: int) -> bool:
         """Whether there is nothing left to do for this cell in this round."""
@@ -119,7 +130,12 @@ class Campaign:
         return tuple(left)
 
     def run(self) -> None:
-        """Make what is left. Returns early, with everything so far recorded, when the user wants to stop."""
+        """Make what is left. Returns early, with everything so far recorded, when the user wants to stop.
+
+        Raises:
+            EngineError: the engine went away and did not come back; what was made so far is recorded.
+            MachineError: a record cannot be written.
+        """
         todo = self.todo()
         if not todo:
             return
@@ -130,6 +146,9 @@ class Campaign:
                 cells = self._cells_left(group, round_)
                 if cells:
                     self._make(group, round_, place, cells, runs)
+                else:
+                    # Its cells failed in the warm-up, which was not known when the runs were counted.
+                    runs.add(-1)
 
     def _cells_left(self, group: Group, round_: int) -> tuple[Cell, ...]:
         if group.failure is not None and round_ > 0:
@@ -152,21 +171,24 @@ class Campaign:
             record = self._one(run, group)
             self.history.take(record)
             runs.finished(f"{_title(run)}  {_result(record)}", time.monotonic() - begin)
-            failures = {o.cell: o.failure for o in record.outcomes if o.failure is not None}
+            failures = _failures(record)
             if any(failure.reason is Reason.ENGINE for failure in failures.values()):
                 # The engine went away or refused: once more in a new container, then it is a result.
                 if engine_retries >= MAX_ENGINE_RETRIES or group.failure is not None:
+                    # Where it is gone for good, every further run would say the same.
+                    self.setting.engine.facts()
                     return
                 engine_retries += 1
-                runs.add(1)
-                continue
-            cells = _left_over(cells, failures)
+                cells = tuple(cell for cell in cells if cell.id in failures)
+            else:
+                cells = _left_over(cells, failures)
             if cells:
                 runs.add(1)
 
     def _one(self, run: Run, group: Group) -> Record:
         if group.failure is not None:
-            return self.store(failed_without_container(run, group.failure, self.setting))
+            with self.interrupts.during_run():
+                return self.store(failed_without_container(run, group.failure, self.setting))
         self._warm_page_cache(run)
         gate = self.setting.gate()
         with self.interrupts.during_run():
@@ -181,19 +203,24 @@ class Campaign:
         self._read.add(path)
 
 
+def _failures(record: Record) -> dict[str, Failure]:
+    """By cell id."""
+    return {outcome.cell: outcome.failure for outcome in record.outcomes if outcome.failure is not None}
+
+
 def _left_over(cells: tuple[Cell, ...], failures: Mapping[str, Failure]) -> tuple[Cell, ...]:
     """The cells after the one that ended the run: they never had their turn.
 
-    The first cell without a row is the one that ended it. A failure of the whole run, and one found by reading or
-    proving after the run, leaves nothing over.
+    The first cell without a row is the one that ended it; one that was refused by its proof has a row. A failure of
+    the whole run, and output that cannot be read, leave nothing over.
     """
     for index, cell in enumerate(cells):
         failure = failures.get(cell.id)
-        if failure is None:
+        if failure is None or failure.phase is Phase.PROOF:
             continue
-        if failure.phase in {Phase.READ, Phase.PROOF, Phase.PREPARE, Phase.START} or failure.reason in WHOLE_RUN:
+        if failure.phase in {Phase.READ, Phase.PREPARE, Phase.START} or failure.reason in WHOLE_RUN:
             return ()
-        return tuple(c for c in cells[index + 1 :] if c.id in failures)
+        return tuple(c for c in cells[index + 1 :] if c.id in failures and failures[c.id].phase is not Phase.PROOF)
     return ()
 
 

@@ -146,6 +146,7 @@ def _campaign(
         session=session_id,
         repetitions=matrix.preset.repetitions,
         memory_bytes=matrix.memory_bytes or int(machine.memory_bytes * MEMORY_SHARE),
+        kernel_caches=workspace.cache / "kernels",
         prepared=prepared,
         engine=engine,
         gate=lambda: _gate(request, interrupts, display),

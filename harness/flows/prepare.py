@@ -5,12 +5,14 @@ The order is deliberate: an absent device is found before any long build or down
 
 from __future__ import annotations
 
+import shlex
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.artifacts.images import Probe, prepare_image
 from harness.artifacts.models import prepare_model
-from harness.errors import ArtifactError
+from harness.errors import ArtifactError, InputError
 from harness.flows.console import Display
 from harness.flows.workspace import Workspace
 from harness.machine.devices import select
@@ -88,10 +90,20 @@ def local_models(matrix: Matrix, cells: Sequence[Cell], workspace: Workspace) ->
     """Verify the models that are files of the user, before anything is started.
 
     Raises:
-        InputError: a file is missing, is no GGUF, or differs from its hash.
+        InputError: a file is missing, is no GGUF, differs from its hash, or cannot be read in a container.
     """
     wanted = dict.fromkeys(cell.model for cell in cells if matrix.models[cell.model].kind == "file")
-    return {name: prepare_model(matrix.models[name], cache=workspace.cache, base=matrix.path.parent) for name in wanted}
+    found = {
+        name: prepare_model(matrix.models[name], cache=workspace.cache, base=matrix.path.parent) for name in wanted
+    }
+    for name, model in found.items():
+        if not model.path.stat().st_mode & stat.S_IROTH:
+            raise InputError(
+                "only its owner may read it, and containers run as nobody's user",
+                where=f"model {name}: {model.path}",
+                remedy=f"chmod o+r {shlex.quote(str(model.path))}",
+            )
+    return found
 
 
 def prepare(

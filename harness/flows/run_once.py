@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event
 
 from harness.artifacts.models import MODEL_PATH
@@ -19,6 +20,7 @@ from harness.machine.gate import GateResult
 from harness.measure.diagnosis import relevant_stderr
 from harness.measure.llama_bench import argv as bench_argv
 from harness.measure.proof import judge, ran_on_software
+from harness.values.backend import BACKENDS
 from harness.values.cell import Cell
 from harness.values.container import BindMount, ContainerSpec
 from harness.values.failure import Failure, Phase, Reason
@@ -31,6 +33,9 @@ WARM_UP_REPETITIONS = 1
 
 DEFAULT_TIMEOUT_S = 600.0
 
+KERNEL_CACHE = "/kernel-cache"
+"""The one folder beside /tmp that a container may write, and only where the backend compiles kernels at run time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -42,6 +47,7 @@ class Setting:
     session: str
     repetitions: int
     memory_bytes: int
+    kernel_caches: Path
     prepared: Prepared
     engine: Engine
     gate: Callable[[], GateResult]
@@ -87,6 +93,14 @@ def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
 
 def _spec(run: Run, argv: tuple[str, ...], setting: Setting) -> ContainerSpec:
     prepared, first = setting.prepared, run.cells[0]
+    mounts = [BindMount(source=prepared.model(first).path, target=MODEL_PATH)]
+    if BACKENDS[first.backend].cache_variables:
+        folder = setting.kernel_caches / prepared.image(first).id.removeprefix("sha256:")[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        # The container's user is nobody's: it can write here and nowhere else. One folder an image, so that no image
+        # leaves kernels for another.
+        folder.chmod(0o777)
+        mounts.append(BindMount(source=folder, target=KERNEL_CACHE, read_only=False))
     return ContainerSpec(
         name=f"lbh-{setting.session[:8]}-{run.key[:8]}-r{run.round}-o{run.order}-a{run.attempt}",
         image=prepared.image(first).id,
@@ -97,11 +111,17 @@ def _spec(run: Run, argv: tuple[str, ...], setting: Setting) -> ContainerSpec:
             "llama-bench-harness.session": setting.session,
             "llama-bench-harness.run": f"{run.key[:16]}/{run.round}/{run.attempt}",
         },
-        environment=dict(prepared.target(first).passthrough.environment),
-        mounts=(BindMount(source=prepared.model(first).path, target=MODEL_PATH),),
+        environment=_environment(first, prepared),
+        mounts=tuple(mounts),
         passthrough=prepared.target(first).passthrough,
         memory_bytes=setting.memory_bytes,
     )
+
+
+def _environment(cell: Cell, prepared: Prepared) -> dict[str, str]:
+    """The variables of the container: what selects the device, and where compiled kernels are kept."""
+    caches = dict.fromkeys(BACKENDS[cell.backend].cache_variables, KERNEL_CACHE)
+    return {**caches, **prepared.target(cell).passthrough.environment}
 
 
 def _isolation(spec: ContainerSpec) -> dict[str, object]:
@@ -207,7 +227,7 @@ def run_once(run: Run, setting: Setting, *, gate: GateResult, timeouts: Mapping[
         image=image.id,
         model_sha256=model.sha256,
         argv=argv,
-        environment=dict(target.passthrough.environment),
+        environment=dict(spec.environment),
         container=_isolation(spec),
         outcomes=outcomes,
         started_utc=started_utc,

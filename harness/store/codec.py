@@ -22,8 +22,9 @@ def encode(value: Any) -> Any:
     """A value of the house as plain JSON: mappings, lists, text, numbers, booleans, null."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, StrEnum | Path):
-        return str(value)
+    if isinstance(value, str | Path):
+        # Half a surrogate pair, from bytes that were no text, would make the file unreadable.
+        return str(value).encode("utf-8", errors="backslashreplace").decode("utf-8")
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

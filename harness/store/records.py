@@ -29,7 +29,7 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 def canonical(data: Mapping[str, Any]) -> bytes:
     """JSON bytes that are the same for the same content: sorted keys, no spaces."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", errors="backslashreplace")
+    return text.encode("utf-8")
 
 
 def to_json(record: Record) -> dict[str, Any]:

@@ -17,6 +17,8 @@ class Backend:
         device_prefix: prefix of llama.cpp's device names (`CUDA` in `CUDA0`); None for the CPU, which has none.
         library: file name stem of the backend's run-time library in the image.
         vendors: vendors of `harness.machine.vendors` that can serve it.
+        cache_variables: variables that name the folder where drivers keep compiled kernels. It outlives the container,
+            so that not every run begins with compiling (half a minute on Mesa's software device).
     """
 
     name: str
@@ -25,6 +27,7 @@ class Backend:
     device_prefix: str | None
     library: str
     vendors: tuple[str, ...]
+    cache_variables: tuple[str, ...] = ()
 
     @property
     def is_gpu(self) -> bool:
@@ -51,6 +54,7 @@ BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
                 device_prefix="CUDA",
                 library="libggml-cuda",
                 vendors=("nvidia",),
+                cache_variables=("CUDA_CACHE_PATH",),
             ),
             Backend(
                 name="rocm",
@@ -67,6 +71,7 @@ BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
                 device_prefix="Vulkan",
                 library="libggml-vulkan",
                 vendors=("nvidia", "amd", "intel", "cpu"),
+                cache_variables=("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"),
             ),
         )
     }
