@@ -183,6 +183,7 @@ class Campaigning:
             session="20261124T000000Z-000001",
             repetitions=self.repetitions,
             memory_bytes=1 << 30,
+            kernel_caches=Path("/nowhere"),
             prepared=self.prepared,
             engine=engine,
             gate=self.gate,
