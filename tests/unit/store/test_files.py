@@ -3,6 +3,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,15 @@ from harness.errors import MachineError
 from harness.store import files
 
 
-@pytest.fixture
-def file_size_limit() -> Iterator[None]:
-    """The kernel cuts every write at 100 bytes of file: a short write first, then an error, as on a full disk."""
+@contextmanager
+def file_size_limit(number: int) -> Iterator[None]:
+    """The kernel cuts every write at so many bytes of file: a short write first, then an error, as on a full disk.
+
+    Only around the code under test: pytest's own output may be a file too, and would be cut as well.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (number, hard))
     try:
         yield
     finally:
@@ -61,11 +65,10 @@ def test_line_and_new_folder_entry_are_synced(tmp_path: Path, monkeypatch: pytes
     assert synced == [str(path)]
 
 
-@pytest.mark.usefixtures("file_size_limit")
 def test_a_line_that_the_disk_cuts_short_is_taken_back(tmp_path: Path) -> None:
     path = tmp_path / "a"
     files.append_line(path, b"x" * 60)
-    with pytest.raises(MachineError) as caught:
+    with file_size_limit(100), pytest.raises(MachineError) as caught:
         files.append_line(path, b"y" * 60)
     assert path.read_bytes() == b"x" * 60 + b"\n"
     assert str(path) in str(caught.value)
@@ -124,17 +127,9 @@ def test_a_whole_file_is_the_old_or_the_new_one(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(os, "fsync", fail)
     elif step == "replace":
         monkeypatch.setattr(Path, "replace", fail)
-    else:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
-    try:
-        with pytest.raises(MachineError):
-            files.write_whole(path, b"new")
-    finally:
-        if step == "write":
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-            signal.signal(signal.SIGXFSZ, handler)
+    limit = file_size_limit(1) if step == "write" else nullcontext()
+    with limit, pytest.raises(MachineError):
+        files.write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.md"]
 
