@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.artifacts.images import check_image_source
+from harness.artifacts.synthetic_recipe import parse_recipe
 from harness.flows.workspace import Workspace
 from harness.machine.facts import physical_cores
 from harness.matrix.expand import expand, timeouts
@@ -43,4 +44,7 @@ def read_matrix(file: str, workspace: Workspace, *, only: tuple[str, ...] = ()) 
     cells = expand(matrix, n_threads=physical_cores(), only=only)
     for name in dict.fromkeys(cell.image for cell in cells):
         check_image_source(matrix.images[name], images=workspace.images)
+    for name in dict.fromkeys(cell.model for cell in cells):
+        if matrix.models[name].kind == "synthetic":
+            parse_recipe(matrix.models[name].recipe, where=f"model {name}")
     return Plan(matrix=matrix, cells=cells, timeouts=timeouts(matrix))
