@@ -22,7 +22,7 @@ from harness.flows.campaign import Campaign, Group, History, make_groups
 from harness.flows.console import Display
 from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
 from harness.flows.interrupts import Interrupts, interruption
-from harness.flows.prepare import local_models, prepare
+from harness.flows.prepare import Prepared, Target, local_models, prepare
 from harness.flows.read_matrix import Plan, read_matrix
 from harness.flows.run_once import Setting, utc_now
 from harness.flows.source_version import source_version
@@ -75,7 +75,7 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
         store.check_writable()
         display.say(f"{plan.matrix.name}: {len(plan.cells)} cells on {machine.machine}")
         with measuring_lock(lock_folder(os.environ)), store.locked(), open_engine(display.say) as opened:
-            campaign = _campaign(
+            campaign, store = _campaign(
                 request,
                 plan=plan,
                 machine=machine,
@@ -92,7 +92,7 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
                 # Between two runs: what is recorded is complete, and the report says that it is partial.
                 interrupts.stop.set()
         if store.machines():
-            report = write_report(store.folder)
+            report = write_report(store.folder, simulated=store.simulated)
             display.say(f"report: {_shown(report, workspace)}")
         _finish(campaign, interrupts)
 
@@ -117,7 +117,8 @@ def _campaign(
     workspace: Workspace,
     display: Display,
     interrupts: Interrupts,
-) -> Campaign:
+) -> tuple[Campaign, RecordStore]:
+    """Everything up to the first run; with the store that the records go to."""
     matrix, engine = plan.matrix, opened.engine
     # We hold the lock: whatever container of a run is still there belongs to a harness that died.
     for name in engine.sweep(labels=RUN_LABELS):
@@ -134,6 +135,10 @@ def _campaign(
         workspace=workspace,
         display=display,
     )
+    if _simulated(prepared):
+        # What comes from a fake is kept apart from real results, whatever it looks like.
+        store = RecordStore(store.folder / "simulated", simulated=True)
+        display.say("simulated: an image or a device is a stand-in; the results go to a folder of their own")
     if request.fresh:
         archived = store.archive(machine.machine)
         if archived:
@@ -151,6 +156,7 @@ def _campaign(
         engine=engine,
         gate=lambda: _gate(request, interrupts, display),
         strict=request.strict,
+        simulated=store.simulated,
         journal=lambda event, fields: store.journal(machine.machine, event, fields),
     )
     groups = make_groups(group_cells(plan.cells), setting)
@@ -172,7 +178,7 @@ def _campaign(
     todo = campaign.todo()
     if not todo:
         display.say("everything is measured already; --fresh starts again")
-        return campaign
+        return campaign, store
     if history.outcomes:
         display.say(f"continuing: {len(todo)} runs are left")
     store.write_matrix(matrix.path.read_bytes())
@@ -200,7 +206,14 @@ def _campaign(
             keys={cell.id: group.key for group in groups for cell in group.cells},
         )
     )
-    return campaign
+    return campaign, store
+
+
+def _simulated(prepared: Prepared) -> bool:
+    """Whether any image or device is made for tests."""
+    devices = [target.device for target in prepared.targets.values() if isinstance(target, Target)]
+    images = [image for image in prepared.images.values() if isinstance(image, ImageFacts)]
+    return any(device.simulated for device in devices) or any(image.simulated for image in images)
 
 
 def _history(store: RecordStore, machine: str, *, retry_failed: bool) -> History:

@@ -1,6 +1,7 @@
 """The main job on real containers and real llama.cpp: measured, recomputed, resumed, killed, interrupted."""
 
 import collections
+import io
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 
 from harness.engine.discovery import find_engine
 from harness.engine.docker_engine import DockerEngine
+from harness.engine.image_store import DockerImageStore
 
 pytestmark = [pytest.mark.engine, pytest.mark.real, pytest.mark.timeout(600)]
 
@@ -187,3 +190,29 @@ def test_two_at_once_would_disturb_each_other(harness: Harness) -> None:
     first.communicate(timeout=60)
     assert code == 3
     assert f"process {first.pid}" in output
+
+
+def test_what_comes_from_a_stand_in_is_marked_and_kept_apart(tmp_path: Path, engine: DockerEngine) -> None:
+    store = DockerImageStore.connect(find_engine(os.environ).host)
+    dockerfile = b"FROM llama-bench-harness/llama.cpp:full-cpu-b11312\n"
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(dockerfile)
+        tar.addfile(entry, io.BytesIO(dockerfile))
+    context.seek(0)
+    labels = {"llama-bench-harness.simulated": "1"}
+    store.build(
+        context, tag="llama-bench-harness/stand-in:test", build_args={}, labels=labels, on_text=lambda _text: None
+    )
+    store.close()
+    matrix = MATRIX.replace(
+        "preset: standard", 'preset: quick\nimages: {cpu: {ref: "llama-bench-harness/stand-in:test"}}'
+    )
+    harness = Harness(tmp_path, matrix)
+    code, output = harness.run()
+    assert code == 0, output
+    assert not (harness.folder / "records").exists()
+    assert "must not be published" in (harness.folder / "simulated/report.md").read_text()
+    code, output = harness.run()
+    assert "measured already" in output
