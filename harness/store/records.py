@@ -213,7 +213,11 @@ class RecordStore:
         """
         moved = [
             path
-            for pattern in (f"records/{machine}.jsonl", f"journal/{machine}.jsonl", f"sessions/{machine}-????????T??????Z-??????.json")
+            for pattern in (
+                f"records/{machine}.jsonl",
+                f"journal/{machine}.jsonl",
+                f"sessions/{machine}-????????T??????Z-??????.json",
+            )
             for path in sorted(self.folder.glob(pattern))
         ]
         if not moved:
