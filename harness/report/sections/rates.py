@@ -8,6 +8,7 @@ from harness.report import words
 from harness.report.data import ReportData
 from harness.stats.digits import plain, with_interval
 from harness.values.block import Block, Heading, Paragraph, Table
+from harness.values.record import Proof
 
 TITLES = {
     "pp": "Prompt processing",
@@ -49,7 +50,7 @@ def _table(rows: list[tuple[MachineResults, CellResult]], *, several: bool, capt
     groups: dict[object, list[tuple[MachineResults, CellResult]]] = {}
     for machine, cell in rows:
         groups.setdefault(comparability_key(cell), []).append((machine, cell))
-    ordered = [row for group in groups.values() for row in sorted(group, key=lambda pair: -(pair[1].tokens_per_s or 0))]
+    ordered = [row for group in groups.values() for row in _ranked(group)]
     columns = (
         "Model",
         "Test",
@@ -68,6 +69,13 @@ def _table(rows: list[tuple[MachineResults, CellResult]], *, several: bool, capt
         align=("left", *align) if several else align,
         caption=caption,
     )
+
+
+def _ranked(group: list[tuple[MachineResults, CellResult]]) -> list[tuple[MachineResults, CellResult]]:
+    """The fastest first, where an order means something: real devices, proven numbers, no screening."""
+    if all(kind(c) != "software" and not c.screening and proof_of(c) is Proof.PROVEN for _, c in group):
+        return sorted(group, key=lambda pair: -(pair[1].tokens_per_s or 0))
+    return group
 
 
 def _row(result: CellResult) -> tuple[str, ...]:
