@@ -91,9 +91,8 @@ def main() -> None:
     found = compare_paired(harness_s, loop_s)
     assert found is not None
     # compare_paired gives speed of the second over the first, which is time of the first over the second.
-    print(
-        f"{len(made)} containers; wall time of the matrix over the loop: {found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})"
-    )
+    interval = f"{found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})"
+    print(f"{len(made)} containers; wall time of the matrix over the loop: {interval}")
 
 
 if __name__ == "__main__":

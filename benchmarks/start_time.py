@@ -55,8 +55,8 @@ def main() -> None:
     seconds = [one() for _ in range(asked.starts)]
     middle = statistics.median(seconds)
     print(
-        f"{len(seconds)} starts: median {middle:.2f} s ({min(seconds):.2f} to {max(seconds):.2f}) to the first container,"
-        f" of which the gate looks at the machine for {WINDOW_S:.1f} s"
+        f"{len(seconds)} starts: median {middle:.2f} s ({min(seconds):.2f} to {max(seconds):.2f}) "
+        f"to the first container, of which the gate looks at the machine for {WINDOW_S:.1f} s"
     )
 
 
