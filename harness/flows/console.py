@@ -126,8 +126,12 @@ class RunsDisplay:
             self._progress.stop()
 
     def add(self, runs: int) -> None:
-        """Runs that were not foreseen: what is left of a run that one of its cells killed."""
+        """Runs that were not foreseen: one more try where the engine went away."""
         self._total += runs
+
+    def left(self, runs: int) -> None:
+        """How many runs are left by what is known now."""
+        self._total = self._done + runs
 
     def started(self, text: str) -> None:
         """A run begins. Nothing is printed elsewhere than on a terminal: its line comes when it is done."""

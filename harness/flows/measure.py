@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.errors import CellsFailedError, InterruptedByUserError
-from harness.flows.campaign import Campaign, Group, History, make_groups
+from harness.flows.campaign import Campaign, make_groups
 from harness.flows.console import Display
 from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
 from harness.flows.interrupts import Interrupts, interruption
@@ -33,7 +33,10 @@ from harness.machine.identity import checked_name, machine_name
 from harness.machine.locks import lock_folder, measuring_lock
 from harness.machine.vendors import discover_devices
 from harness.matrix.rounds import group_cells, round_order
+from harness.matrix.strategies.dominated import SkipDominated
+from harness.matrix.strategies.rounds import Rounds, fixed
 from harness.report.report import write_report
+from harness.store.history import History
 from harness.store.records import RecordStore
 from harness.store.sessions import Session
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
@@ -94,7 +97,7 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
         if store.machines():
             report = write_report(store.folder, simulated=store.simulated)
             display.say(f"report: {_shown(report, workspace)}")
-        _finish(campaign, interrupts)
+        _finish(campaign, interrupts, len(plan.cells))
 
 
 def _machine(request: MeasureRequest, workspace: Workspace) -> MachineFacts:
@@ -164,10 +167,13 @@ def _campaign(
     if repaired:
         display.say(repaired)
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
-    campaign = Campaign(
+    rounds = Rounds(
         groups=groups,
-        rounds=matrix.preset.rounds,
         order=lambda round_: round_order(len(groups), round_=round_, seed=matrix.seed),
+        wanted=fixed(matrix.preset.rounds),
+    )
+    campaign = Campaign(
+        strategy=SkipDominated(rounds),
         timeouts=plan.timeouts,
         setting=setting,
         store=store.append,
@@ -175,12 +181,12 @@ def _campaign(
         interrupts=interrupts,
         display=display,
     )
-    todo = campaign.todo()
-    if not todo:
+    left = campaign.left()
+    if not left:
         display.say("everything is measured already; --fresh starts again")
         return campaign, store
     if history.outcomes:
-        display.say(f"continuing: {len(todo)} runs are left")
+        display.say(f"continuing: {left} runs are left")
     store.write_matrix(matrix.path.read_bytes())
     store.write_session(
         Session(
@@ -220,7 +226,7 @@ def _history(store: RecordStore, machine: str, *, retry_failed: bool) -> History
     history = History()
     for record in store.read(machine):
         kept = tuple(outcome for outcome in record.outcomes if outcome.ok or not retry_failed)
-        history.take(replace(record, outcomes=kept))
+        history.take(replace(record, outcomes=kept), earlier=True)
     return history
 
 
@@ -243,24 +249,13 @@ def _shown(path: Path, workspace: Workspace) -> str:
     return str(path.relative_to(workspace.cwd)) if path.is_relative_to(workspace.cwd) else str(path)
 
 
-def _failures(groups: tuple[Group, ...], history: History, rounds: int) -> tuple[str, ...]:
-    """Ids of the cells that lack a number in some round."""
-    failed = []
-    for group in groups:
-        for cell in group.cells:
-            outcomes = [history.outcomes.get((group.key, cell.id, round_)) for round_ in range(rounds + 1)]
-            if not all(outcome is not None and outcome.ok for outcome in outcomes):
-                failed.append(cell.id)
-    return tuple(failed)
-
-
-def _finish(campaign: Campaign, interrupts: Interrupts) -> None:
+def _finish(campaign: Campaign, interrupts: Interrupts, n_cells: int) -> None:
     if interrupts.stop.is_set():
         raise interruption()
-    failed = _failures(campaign.groups, campaign.history, campaign.rounds)
-    if failed:
-        shown = ", ".join(failed[:5]) + (f" and {len(failed) - 5} more" if len(failed) > 5 else "")  # noqa: PLR2004
+    lacking = campaign.strategy.lacking(campaign.history)
+    if lacking:
+        shown = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")  # noqa: PLR2004
         raise CellsFailedError(
-            f"{len(failed)} of {sum(len(g.cells) for g in campaign.groups)} cells have no complete result: {shown}",
+            f"{len(lacking)} of {n_cells} cells have no complete result: {shown}",
             remedy="The report says why for each of them.",
         )

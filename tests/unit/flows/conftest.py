@@ -17,7 +17,7 @@ from harness.engine.replay import ReplayEngine, scripted
 from harness.errors import BenchError
 from harness.flows import measure as measure_flow
 from harness.flows import prepare as prepare_flow
-from harness.flows.campaign import Campaign, History, make_groups
+from harness.flows.campaign import Campaign, make_groups
 from harness.flows.console import Display
 from harness.flows.interrupts import Interrupts
 from harness.flows.measure import MeasureRequest
@@ -27,6 +27,9 @@ from harness.flows.workspace import CHECKOUT, Workspace
 from harness.machine.gate import GateResult
 from harness.machine.vendors.cpu import Cpu
 from harness.matrix.rounds import group_cells
+from harness.matrix.strategies.dominated import SkipDominated
+from harness.matrix.strategies.rounds import Rounds, Wanted, fixed
+from harness.store.history import History
 from harness.store.records import RecordStore
 from harness.values.cell import Cell, Test
 from harness.values.container import ContainerExit, ContainerSpec, Passthrough
@@ -143,6 +146,7 @@ class Campaigning:
 
     cells: tuple[Cell, ...]
     rounds: int = 1
+    wanted: Wanted | None = None
     bench: FakeBench = field(default_factory=FakeBench)
     prepared: Prepared = field(
         default_factory=lambda: Prepared(
@@ -169,7 +173,7 @@ class Campaigning:
         self.last_interrupts = interrupts
         history = History()
         for record in self.records:
-            history.take(record)
+            history.take(record, earlier=True)
 
         def store(record: Record) -> Record:
             self.records.append(record)
@@ -192,9 +196,13 @@ class Campaigning:
         )
         groups = make_groups(group_cells(self.cells), setting)
         self.campaign = Campaign(
-            groups=groups,
-            rounds=self.rounds,
-            order=lambda round_: self.order(len(groups), round_),
+            strategy=SkipDominated(
+                Rounds(
+                    groups=groups,
+                    order=lambda round_: self.order(len(groups), round_),
+                    wanted=self.wanted or fixed(self.rounds),
+                )
+            ),
             timeouts={},
             setting=setting,
             store=store,

@@ -248,3 +248,42 @@ def test_the_display_counts_runs_that_come_and_go(campaigning, pp, tg) -> None:
     last = made.lines()[-1]
     done, total = last[1 : last.index("]")].split("/")
     assert done == total
+
+
+OUT_OF_MEMORY = {"exit_code": 137, "oom_killed": True}
+
+
+class TestACellThatRunsOutOfMemory:
+    def test_is_a_row_and_what_it_dominates_is_skipped(self, campaigning, pp, tg) -> None:
+        made = campaigning(cells=(pp(8), pp(64), tg(4), pp(128), pp(512, model="other")), rounds=1)
+        made.bench.kills["pp64"] = OUT_OF_MEMORY
+        made.go()
+        assert made.reasons() == {
+            "cpu/gemma/pp8": ["ok", "ok"],
+            "cpu/gemma/pp64": ["oom_host"],
+            # It stood in the run that was killed, and never had its turn.
+            "cpu/gemma/pp128": ["oom_host", "skipped_dominated"],
+            "cpu/gemma/tg4": ["oom_host", "ok", "ok"],
+            "cpu/other/pp512": ["ok", "ok"],
+        }
+
+    def test_costs_no_container_for_what_it_dominates(self, campaigning, pp) -> None:
+        made = campaigning(cells=(pp(64, label="a"), pp(128, label="b"), pp(8, label="c")), rounds=2)
+        made.bench.kills["pp64"] = OUT_OF_MEMORY
+        engine = made.go()
+        assert [options[options.index("-p") + 1] for options in (s.argv for s in engine.started)] == [
+            "64",
+            "8",
+            "8",
+            "8",
+        ]
+        skipped = [r for r in made.records if r.outcomes[0].failure and r.run.cells[0].label == "b"]
+        assert [r.outcomes[0].failure.reason for r in skipped] == [Reason.SKIPPED_DOMINATED]
+
+    def test_is_remembered_by_the_next_start(self, campaigning, pp) -> None:
+        made = campaigning(cells=(pp(64, label="a"), pp(128, label="b")), rounds=1)
+        made.bench.kills["pp64"] = OUT_OF_MEMORY
+        made.go(on_record=stop_after(1))
+        engine = made.go()
+        assert engine.started == []
+        assert made.reasons() == {"cpu/gemma/pp64#a": ["oom_host"], "cpu/gemma/pp128#b": ["skipped_dominated"]}

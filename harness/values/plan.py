@@ -1,0 +1,34 @@
+"""What is to be run: the groups of a matrix, and the next runs as a strategy wants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.values.cell import Cell
+from harness.values.failure import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The cells that share one loaded model, with the key of their runs; a failure where they cannot be run at all."""
+
+    cells: tuple[Cell, ...]
+    key: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A run that a strategy wants.
+
+    Attributes:
+        key: of the group. round: 0 is the warm-up. order: place within the round, 0-based.
+        cells: the cells of the group that are still to be measured in this round.
+        failure: why no container is started for them: it is recorded as what became of them.
+    """
+
+    key: str
+    round: int
+    order: int
+    cells: tuple[Cell, ...]
+    failure: Failure | None = None
