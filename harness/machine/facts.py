@@ -88,6 +88,13 @@ def memory_available_bytes(roots: MachineRoots | None = None) -> int:
     return _meminfo(roots or MachineRoots(), "MemAvailable")
 
 
+def memory_used_bytes(roots: MachineRoots | None = None) -> int | None:
+    """Memory that cannot be had without swapping: what chips that share the host's memory use is in it."""
+    roots = roots or MachineRoots()
+    total, available = _meminfo(roots, "MemTotal"), _meminfo(roots, "MemAvailable")
+    return total - available if total and available else None
+
+
 def _os_name(roots: MachineRoots) -> str:
     match = re.search(r'^PRETTY_NAME="?([^"\n]+)', _text(roots.etc / "os-release") or "", re.MULTILINE)
     return match[1] if match else platform.system()

@@ -11,6 +11,7 @@ from harness.values.backend import Backend
 from harness.values.container import ContainerExit, ContainerSpec, Passthrough
 from harness.values.facts import Device, EngineFacts
 from harness.values.failure import Failure
+from harness.values.telemetry import DeviceReading
 
 
 class Running(Protocol):
@@ -57,8 +58,26 @@ class Engine(Protocol):
         """Remove all containers with these labels, running or not; the names of those removed."""
 
 
+class Probe(Protocol):
+    """Looks at one device again and again while something runs on it. Used by one thread at a time."""
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Why fields of the reading have no value, by their name. What a look found is no longer in it."""
+
+    @property
+    def substitutes(self) -> Mapping[str, str]:
+        """Fields that are had in another way than usual, and how: the memory of chips that share the host's."""
+
+    def read(self) -> DeviceReading:
+        """One look. Never raises, and never wakes a device that sleeps: what cannot be had is None."""
+
+    def close(self) -> None:
+        """Free what it uses. Never raises."""
+
+
 class Vendor(Protocol):
-    """Who makes a device: finds it on the host and says what a container needs to see it."""
+    """Who makes a device: finds it, says what a container needs to see it, and looks at it while it works."""
 
     @property
     def name(self) -> str:
@@ -69,6 +88,9 @@ class Vendor(Protocol):
 
     def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
         """The least that makes exactly this device visible to a container, or why the engine would not do it."""
+
+    def telemetry(self, device: Device) -> Probe:
+        """A probe of one device, as this vendor discovered it. Never raises: of what is gone it tells nothing."""
 
 
 class ImageStoreError(Exception):

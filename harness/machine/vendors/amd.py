@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.machine.vendors import pci
+from harness.machine.vendors.amd_probe import amdgpu_probe
 from harness.machine.vendors.engines import cdi_request, dropped_requests
 from harness.machine.vendors.names import amdgpu_name, pci_name
 from harness.machine.vendors.nodes import groups_for
+from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import Passthrough
@@ -156,6 +158,10 @@ class Amd:
             # Graphics", by its version: there is no word to rely on. Mesa's names all begin with the vendor.
             expect="" if compute else "AMD",
         )
+
+    def telemetry(self, device: Device) -> FieldProbe:
+        """A probe by the card's folder in sysfs."""
+        return amdgpu_probe(device, sysfs=self.sysfs)
 
 
 def _is_apu(card: pci.PciCard, target: str | None) -> bool:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.machine.facts import MachineRoots, cpu_model
+from harness.machine.vendors.cpu_probe import cpu_probe
+from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import Passthrough
 from harness.values.facts import Device, EngineFacts
 from harness.values.failure import Failure
 
-PROC = Path("/proc")
+PROC, SYSFS = Path("/proc"), Path("/sys")
 
 SOFTWARE_NAME = "llvmpipe"
 """How Mesa's software device calls itself, followed by versions that differ between images."""
@@ -24,10 +26,12 @@ class Cpu:
 
     Args:
         proc: root of procfs.
-        simulated: mark what is found as simulated; always done where `proc` is not the real one.
+        sysfs: root of sysfs.
+        simulated: mark what is found as simulated; always done where a root is not the real one.
     """
 
     proc: Path = PROC
+    sysfs: Path = SYSFS
     simulated: bool = False
 
     @property
@@ -37,7 +41,7 @@ class Cpu:
 
     def discover(self) -> tuple[Device, ...]:
         """The CPU as one device, then the software device that images with Mesa have."""
-        simulated = self.simulated or self.proc != PROC
+        simulated = self.simulated or (self.proc, self.sysfs) != (PROC, SYSFS)
         return (
             Device(
                 vendor=self.name, kind="cpu", name=cpu_model(MachineRoots(proc=self.proc)), index=0, simulated=simulated
@@ -59,3 +63,7 @@ class Cpu:
             device=f"{backend.device_prefix}0",
             expect=SOFTWARE_NAME,
         )
+
+    def telemetry(self, device: Device) -> FieldProbe:  # noqa: ARG002 - the protocol's signature; there is one CPU
+        """A probe of the processor, which is what computes behind the software device too."""
+        return cpu_probe(self.sysfs)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.machine.vendors import pci
+from harness.machine.vendors.intel_probe import intel_probe
 from harness.machine.vendors.names import pci_name
 from harness.machine.vendors.nodes import groups_for
+from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import unusable, wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import Passthrough
@@ -86,3 +88,7 @@ class Intel:
             return groups
         # Mesa's names of Intel's GPUs all contain the vendor: "Intel(R) Arc(tm) B580 Graphics (BMG G21)".
         return Passthrough(device_nodes=nodes, groups=groups, device=f"{backend.device_prefix}0", expect="Intel")
+
+    def telemetry(self, device: Device) -> FieldProbe:
+        """A probe by the GPU's folder in sysfs."""
+        return intel_probe(device, sysfs=self.sysfs)

@@ -13,6 +13,8 @@ from typing import Any
 from harness.machine.vendors import pci
 from harness.machine.vendors.engines import cdi_request, dropped_requests, is_podman
 from harness.machine.vendors.names import pci_name
+from harness.machine.vendors.nvidia_probe import nvml_probe
+from harness.machine.vendors.probing import FieldProbe, blind
 from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import Passthrough
@@ -153,6 +155,13 @@ class Nvidia:
             device=f"{backend.device_prefix}0",
             expect=_expected(device),
         )
+
+    def telemetry(self, device: Device) -> FieldProbe:
+        """A probe by NVML, which keeps it open until it is closed."""
+        try:
+            return nvml_probe(self.nvml(), device)
+        except ImportError:
+            return blind(NO_PACKAGE)
 
 
 def _init_problem(nvml: Any, error: Any) -> str:
