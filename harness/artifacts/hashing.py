@@ -131,6 +131,17 @@ class HashCache:
                 _replace(self._file, text.encode())
 
 
+def file_identity(path: Path) -> str | None:
+    """Names this very file in this very state, by its inode, size and times; None where it cannot be seen.
+
+    A file that was exchanged or written to after its hash was taken has another identity. Never stored.
+    """
+    try:
+        return _identity(path)
+    except InputError:
+        return None
+
+
 def _identity(path: Path) -> str:
     try:
         s = path.stat()

@@ -281,12 +281,27 @@ class DockerEngine:
         handle.close()
 
     def _remove_leftovers(self) -> None:
-        """Try again what could not be removed before. What cannot be removed now either is found by its label later."""
+        """Try again what could not be removed before. What has ended is found by its label later.
+
+        Raises:
+            EngineError: a container of ours is still running: what is started beside it would be measured wrongly.
+        """
         client = self._ready()
         for name in tuple(self._leftovers):
+            gone = False
             with suppress(*TROUBLE):
-                self._remove_own(client, name)
+                gone = self._remove_own(client, name)
+            if not gone and self._runs(client, name):
+                raise EngineError(f"container {name[:12]} of an earlier run cannot be removed and is still running")
             self._leftovers.discard(name)
+
+    def _runs(self, client: APIClient, name: str) -> bool:
+        try:
+            found = client.inspect_container(name)
+        except TROUBLE:
+            return False
+        ours = (found["Config"].get("Labels") or {}).get(MANAGED_LABEL) == "1"
+        return ours and bool((found.get("State") or {}).get("Running"))
 
     def _not_started(self, phase: str, error: str, asked_ns: int, container_id: str = "") -> NotStarted:
         return NotStarted(

@@ -24,7 +24,7 @@ from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
 from harness.flows.interrupts import Interrupts, interruption
 from harness.flows.prepare import Prepared, Target, local_models, prepare
 from harness.flows.read_matrix import Plan, read_matrix
-from harness.flows.run_once import Setting, utc_now
+from harness.flows.run_once import Setting, model_identities, utc_now
 from harness.flows.source_version import source_version
 from harness.flows.workspace import CHECKOUT, Workspace, find_workspace
 from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
@@ -156,6 +156,7 @@ def _campaign(
         memory_bytes=matrix.memory_bytes or int(machine.memory_bytes * MEMORY_SHARE),
         kernel_caches=workspace.cache / "kernels",
         prepared=prepared,
+        identities=model_identities(prepared),
         engine=engine,
         gate=lambda: _gate(request, interrupts, display),
         strict=request.strict,

@@ -6,11 +6,12 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
+from harness.artifacts.hashing import file_identity
 from harness.artifacts.models import MODEL_PATH
 from harness.engine.running import run as run_container
 from harness.flows.prepare import Prepared
@@ -23,6 +24,7 @@ from harness.measure.proof import judge, ran_on_software
 from harness.values.backend import BACKENDS
 from harness.values.cell import Cell
 from harness.values.container import BindMount, ContainerSpec
+from harness.values.facts import ModelFacts
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.protocols import Engine
 from harness.values.record import Outcome, Record, Run
@@ -39,7 +41,11 @@ KERNEL_CACHE = "/kernel-cache"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What all runs of one start have in common."""
+    """What all runs of one start have in common.
+
+    Attributes:
+        identities: of the model files by their keys, taken when their hashes were checked.
+    """
 
     matrix: str
     matrix_sha256: str
@@ -49,6 +55,7 @@ class Setting:
     memory_bytes: int
     kernel_caches: Path
     prepared: Prepared
+    identities: Mapping[str, str | None] = field(default_factory=dict)
     engine: Engine
     gate: Callable[[], GateResult]
     journal: Callable[[str, Mapping[str, object]], None]
@@ -174,6 +181,26 @@ def _not_quiet(gate: GateResult) -> Failure:
     )
 
 
+def model_identities(prepared: Prepared) -> dict[str, str | None]:
+    """What names each model file as it is now: hashing tens of gigabytes before every run would disturb the runs."""
+    found = {name: model for name, model in prepared.models.items() if isinstance(model, ModelFacts)}
+    return {name: file_identity(model.path) for name, model in found.items()}
+
+
+def _exchanged(run: Run, setting: Setting) -> Failure | None:
+    """The model file is no longer the one whose hash was checked: its record would carry a wrong hash."""
+    name = run.cells[0].model
+    path = setting.prepared.model(run.cells[0]).path
+    if name not in setting.identities or file_identity(path) == setting.identities[name]:
+        return None
+    return Failure(
+        phase=Phase.PREPARE,
+        reason=Reason.MODEL,
+        detail=f"model {name}: {path.name} was changed, exchanged or removed after its hash was checked",
+        remedy="Leave model files alone while a matrix is measured; start again: the file is then verified anew.",
+    )
+
+
 def _timeout_s(run: Run, timeouts: Mapping[str, float]) -> float:
     return max((timeouts.get(cell.id, DEFAULT_TIMEOUT_S) for cell in run.cells), default=DEFAULT_TIMEOUT_S)
 
@@ -197,6 +224,8 @@ def run_once(run: Run, setting: Setting, *, gate: GateResult, timeouts: Mapping[
         return failed_without_container(run, argv, setting)
     if setting.strict and not gate.passed:
         return failed_without_container(run, _not_quiet(gate), setting)
+    if exchanged := _exchanged(run, setting):
+        return failed_without_container(run, exchanged, setting)
     spec = _spec(run, argv, setting)
     setting.journal("creating", {"container": spec.name, "run": run.key, "round": run.round, "attempt": run.attempt})
     started_utc, begin = utc_now(), time.monotonic_ns()
@@ -216,6 +245,8 @@ def run_once(run: Run, setting: Setting, *, gate: GateResult, timeouts: Mapping[
         model=model,
         repetitions=repetitions,
     )
+    if exchanged := _exchanged(run, setting):
+        outcomes = tuple(replace(outcome, samples_ns=(), failure=exchanged) for outcome in outcomes)
     return Record(
         matrix=setting.matrix,
         matrix_sha256=setting.matrix_sha256,

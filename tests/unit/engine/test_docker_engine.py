@@ -323,6 +323,28 @@ class TestEngineAway:
         assert fake.named("remove") == [("remove", "old")]
 
 
+def test_nothing_is_started_beside_a_container_that_cannot_be_ended(fake: FakeClient) -> None:
+    """It would share the device with what still runs, and every number after it would be wrong."""
+    stuck = refused(500, "could not kill: tried to kill container, but did not receive an exit event")
+    fake.closes_output = False
+    fake.states = [RUNNING]
+    fake.answers = {"kill": [stuck], "remove": [stuck]}
+    engine = engine_of(fake)
+    assert run(engine, SPEC, timeout_s=0.01).kill_stage == "remove"
+    fake.answers["inspect"] = [{"Id": "c1", "Config": {"Labels": {MANAGED_LABEL: "1"}}, "State": RUNNING}]
+    fake.calls.clear()
+    for _ in range(2):
+        end = run(engine, SPEC, timeout_s=5)
+        assert (end.exit_code, end.error_phase) == (None, "create")
+        assert "c1" in end.error
+        assert "still running" in end.error
+    assert fake.named("create") == []
+    fake.there.close()
+    fake.answers |= {"remove": [None], "kill": [None]}
+    fake.states, fake.closes_output = [EXITED], True
+    assert run(engine, SPEC, timeout_s=5).error == ""
+
+
 def test_removed_by_someone_else(fake: FakeClient) -> None:
     fake.states = [GONE]
     fake.answers["remove"] = [GONE]

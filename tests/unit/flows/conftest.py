@@ -159,6 +159,7 @@ class Campaigning:
     gate: Callable[[], GateResult] = lambda: QUIET
     strict: bool = False
     repetitions: int = 3
+    identities: Mapping[str, str | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     engine_class: type[ReplayEngine] = AsIfReal
     stream: io.StringIO = field(default_factory=io.StringIO)
@@ -189,6 +190,7 @@ class Campaigning:
             memory_bytes=1 << 30,
             kernel_caches=Path("/nowhere"),
             prepared=self.prepared,
+            identities=self.identities,
             engine=engine,
             gate=self.gate,
             journal=lambda _event, _fields: None,

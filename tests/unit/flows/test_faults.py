@@ -1,0 +1,92 @@
+"""Faults of the world around a campaign: what they must not do to its records."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from harness.flows import run_once
+from harness.flows.prepare import Prepared
+from harness.flows.run_once import model_identities
+from harness.values.failure import Phase, Reason
+
+
+def rewrite(path: Path) -> None:
+    """Other bytes of the same length, at the same place."""
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(1, 1))
+
+
+def exchange(path: Path) -> None:
+    new = path.with_suffix(".new")
+    new.write_bytes(path.read_bytes())
+    new.replace(path)
+
+
+@pytest.fixture
+def on_disk(campaigning, pp, tmp_path: Path):
+    """A campaign whose model is a file, and that file."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF weights")
+    made = campaigning(cells=(pp(8),), rounds=2)
+    model = replace(made.prepared.models["gemma"], path=path)
+    made.prepared = Prepared(
+        targets=made.prepared.targets, images=made.prepared.images, models={**made.prepared.models, "gemma": model}
+    )
+    made.identities = model_identities(made.prepared)
+    return made, path
+
+
+@pytest.mark.parametrize("change", [rewrite, exchange, Path.unlink])
+@pytest.mark.parametrize("during", [False, True])
+def test_a_model_that_is_exchanged_while_its_matrix_is_measured_gives_no_numbers(
+    on_disk, change: Callable[[Path], object], during: bool
+) -> None:
+    made, path = on_disk
+    done = False
+
+    def act(*_: object) -> None:
+        nonlocal done
+        if not done and made.records:
+            done = True
+            change(path)
+
+    if during:
+        made.bench.seen = act
+        made.go()
+    else:
+        made.go(on_record=act)
+    first, *others = made.records
+    assert first.outcomes[0].ok
+    assert len(others) == 2
+    for record in others:
+        failure = record.outcomes[0].failure
+        assert failure is not None
+        assert (failure.phase, failure.reason) == (Phase.PREPARE, Reason.MODEL)
+        assert "model.gguf" in failure.detail
+        assert str(path.parent) not in failure.detail
+        assert record.outcomes[0].samples_ns == ()
+    # The next start verifies the file anew and makes the rounds again.
+    path.write_bytes(b"GGUF weights")
+    made.identities = model_identities(made.prepared)
+    made.go()
+    assert made.reasons(round_=1) == {made.cells[0].id: ["model", "ok"]}
+
+
+def test_durations_do_not_follow_a_wall_clock_that_steps_back(campaigning, pp, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+    def backwards() -> str:
+        nonlocal now
+        now -= timedelta(hours=1)
+        return now.isoformat()
+
+    monkeypatch.setattr(run_once, "utc_now", backwards)
+    made = campaigning(cells=(pp(8),), rounds=2)
+    made.go()
+    assert all(record.ended_utc < record.started_utc for record in made.records)
+    assert all(0 <= record.duration_ns < 60e9 for record in made.records)
+    assert made.reasons() == {made.cells[0].id: ["ok"] * 3}
