@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
+from harness.analysis.superseded import Superseded, superseded
 from harness.errors import InputError
 from harness.stats.intervals import (
     Interval,
@@ -124,7 +125,8 @@ class MachineResults:
 
     Attributes:
         sessions: all starts for this matrix file, oldest first; the last one's facts are shown.
-        superseded: records of cells that were since measured with another image, model, device or matrix file.
+        superseded: outcomes of cells that were since measured with another image, model, device or matrix file.
+        superseded_cells: the same by cell, with what changed.
     """
 
     machine: MachineFacts
@@ -132,6 +134,7 @@ class MachineResults:
     cells: tuple[CellResult, ...]
     records: tuple[Record, ...]
     superseded: int
+    superseded_cells: tuple[Superseded, ...] = ()
 
     @property
     def latest(self) -> Session:
@@ -179,19 +182,25 @@ def machine_results(sessions: Iterable[Session], records: Iterable[Record]) -> M
             planned[cell.id] = (cell, session)
     records = tuple(records)
     outcomes: dict[tuple[str, str], dict[int, tuple[Record, Outcome]]] = {}
-    superseded = 0
     for record in records:
         for outcome in record.outcomes:
             plan = planned.get(outcome.cell)
             if plan is None or plan[1].keys.get(outcome.cell) != record.run.key:
-                superseded += 1
                 continue
             outcomes.setdefault((outcome.cell, record.run.key), {})[record.run.round] = (record, outcome)
     cells = tuple(
         _cell_result(cell, session, outcomes.get((cell.id, session.keys.get(cell.id, "")), {}))
         for cell, session in planned.values()
     )
-    return MachineResults(machine=last.machine, sessions=current, cells=cells, records=records, superseded=superseded)
+    old = superseded(records, planned, {session.id: session for session in everything})
+    return MachineResults(
+        machine=last.machine,
+        sessions=current,
+        cells=cells,
+        records=records,
+        superseded=sum(cell.runs for cell in old),
+        superseded_cells=old,
+    )
 
 
 def _cell_result(cell: Cell, session: Session, by_round: Mapping[int, tuple[Record, Outcome]]) -> CellResult:

@@ -60,6 +60,34 @@ def from_json(data: Any) -> Record:
     return decode(Record, {key: value for key, value in data.items() if key not in {"schema", "version"}})
 
 
+def _attempt(record: Record) -> tuple[str, int, int]:
+    """What a run is made once under."""
+    return record.run.key, record.run.round, record.run.attempt
+
+
+def _attempt_text(record: Record) -> str:
+    return f"run {record.run.key[:12]}, round {record.run.round}, attempt {record.run.attempt}"
+
+
+def _cut_torn_line(path: Path) -> str:
+    """Move what follows the last line feed to a file beside it, never over an earlier one; what was done."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    whole, _, torn = data.rpartition(b"\n")
+    if not torn:
+        return ""
+    aside, number = path.with_suffix(".torn"), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_suffix(f".torn-{number}")
+    write_whole(aside, torn)
+    write_whole(path, whole + b"\n" if whole else b"")
+    name = f"{path.parent.name}/{path.name}"
+    return f"{name}: the last line was not finished ({len(torn)} bytes); it was moved to {aside.name}"
+
+
 class RecordStore:
     """The folder of one report.
 
@@ -71,6 +99,7 @@ class RecordStore:
     def __init__(self, folder: Path, *, simulated: bool = False) -> None:
         self.folder = folder
         self.simulated = simulated
+        self._taken: dict[str, set[tuple[str, int, int]]] = {}
 
     def check_writable(self) -> None:
         """Try the folder before anything is started.
@@ -118,16 +147,22 @@ class RecordStore:
 
         Raises:
             MachineError: it cannot be written; what was there before is intact.
-            ValueError: it is simulated in a real folder or the other way round, or is no valid record: a bug of ours.
+            ValueError: it is simulated in a real folder or the other way round, is no valid record, or the same
+                attempt of its run is recorded already: a bug of ours.
         """
         if record.simulated != self.simulated:
             raise ValueError("simulated and real results are kept apart")
+        if record.machine not in self._taken:
+            self._taken[record.machine] = {_attempt(known) for known in self.read(record.machine)}
+        if _attempt(record) in self._taken[record.machine]:
+            raise ValueError(f"{_attempt_text(record)} is recorded already")
         data = to_json(record)
         found = complaints(data, SCHEMA_FILE)
         if found:
             raise ValueError(f"not a record: {'; '.join(found)}")
         line = canonical(data)
         append_line(self.path(record.machine), line)
+        self._taken[record.machine].add(_attempt(record))
         self.journal(
             record.machine, "recorded", {"record": data["id"], "run": record.run.key, "round": record.run.round}
         )
@@ -137,7 +172,8 @@ class RecordStore:
         """All records of a machine, in the order in which they were made. A record that stands twice is read once.
 
         Raises:
-            InputError: a line before the last is damaged. A torn last line is left out; `repair` removes it.
+            InputError: a line before the last is damaged, or two records are of the same attempt. A torn last line is
+                left out; `repair` removes it.
         """
         path = self.path(machine)
         try:
@@ -145,10 +181,13 @@ class RecordStore:
         except FileNotFoundError:
             return ()
         records: dict[str, Record] = {}
+        places: dict[tuple[str, int, int], int] = {}
         whole = lines[:-1]
         for number, line in enumerate(whole, start=1):
             try:
                 record = from_json(loads(line, max_bytes=MAX_LINE_BYTES))
+                if record.id not in records and _attempt(record) in places:
+                    raise CodecError(f"{_attempt_text(record)} stands in line {places[_attempt(record)]} already")  # noqa: TRY301 - one way out for all
             except (JsonError, CodecError, VersionError) as error:
                 raise InputError(
                     f"line {number}: {error}",
@@ -156,10 +195,11 @@ class RecordStore:
                     remedy="Restore the file from a copy, or start again with --fresh, which keeps it in the archive.",
                 ) from error
             records[record.id] = record
+            places.setdefault(_attempt(record), number)
         return tuple(records.values())
 
     def repair(self, machine: str) -> str:
-        """Cut off a last line that was not finished when the program or the machine died.
+        """Cut off last lines, of records and journal, that were not finished when the program or the machine died.
 
         Returns:
             What was done, as a sentence; empty where nothing was wrong.
@@ -167,17 +207,9 @@ class RecordStore:
         Raises:
             MachineError: the file cannot be written.
         """
-        path = self.path(machine)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return ""
-        whole, _, torn = data.rpartition(b"\n")
-        if not torn:
-            return ""
-        write_whole(path.with_suffix(".torn"), torn)
-        write_whole(path, whole + b"\n" if whole else b"")
-        return f"{path.name}: the last line was not finished ({len(torn)} bytes); it was moved to {path.stem}.torn"
+        self._taken.pop(machine, None)
+        files = (self.path(machine), self.folder / "journal" / f"{machine}.jsonl")
+        return "; ".join(said for path in files if (said := _cut_torn_line(path)))
 
     def journal(self, machine: str, event: str, fields: Mapping[str, object]) -> None:
         """Note a change of state, before its side effect.
@@ -216,10 +248,13 @@ class RecordStore:
             for pattern in (
                 f"records/{machine}.jsonl",
                 f"journal/{machine}.jsonl",
+                f"records/{machine}.torn*",
+                f"journal/{machine}.torn*",
                 f"sessions/{machine}-????????T??????Z-??????.json",
             )
             for path in sorted(self.folder.glob(pattern))
         ]
+        self._taken.pop(machine, None)
         if not moved:
             return None
         target = self.folder / "archive" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.report.data import ReportData
-from harness.report.sections import controls, failures, method, proof, provenance, rates, reproduce, summary
+from harness.report.sections import controls, failures, method, proof, provenance, rates, reproduce, summary, superseded
 from harness.values.block import Block
 
 SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
     "summary": summary.render,
     "rates": rates.render,
     "failures": failures.render,
+    "superseded": superseded.render,
     "controls": controls.render,
     "proof": proof.render,
     "method": method.render,

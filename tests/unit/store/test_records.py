@@ -282,3 +282,65 @@ def test_the_matrix_file_is_kept_beside_the_records(store: RecordStore) -> None:
     store.write_matrix(b"cells: []\n")
     store.write_matrix(b"cells: [1]\n")
     assert (store.folder / "matrix.yaml").read_bytes() == b"cells: [1]\n"
+
+
+def test_a_run_that_is_recorded_already_is_refused(store: RecordStore, make_record: Make) -> None:
+    first = store.append(make_record(round_=1, attempt=1))
+    before = store.path(first.machine).read_bytes()
+    another_start = RecordStore(store.folder)
+    for writer in (store, another_start):
+        with pytest.raises(ValueError, match="round 1, attempt 1 is recorded already"):
+            writer.append(make_record(round_=1, attempt=1, duration_ns=5))
+    assert store.path(first.machine).read_bytes() == before
+    store.append(make_record(round_=1, attempt=2))
+    assert len(store.read(first.machine)) == 2
+
+
+def test_after_a_fresh_start_the_same_run_can_be_recorded_again(store: RecordStore, make_record: Make) -> None:
+    first = store.append(make_record())
+    store.archive(first.machine)
+    store.append(make_record(duration_ns=5))
+    assert len(store.read(first.machine)) == 1
+
+
+def test_two_different_records_of_one_attempt_are_refused(store: RecordStore, make_record: Make) -> None:
+    # As after merging by hand the files of two folders.
+    kept = stored(store, make_record, 2)
+    path = store.path(kept[0].machine)
+    other = json.loads(path.read_bytes().splitlines()[1])
+    path.write_bytes(path.read_bytes() + with_id({**other, "duration_ns": 5}) + b"\n")
+    with pytest.raises(InputError, match=r"line 3: .*round 1, attempt 1.* line 2"):
+        store.read(kept[0].machine)
+
+
+def test_a_second_torn_line_does_not_take_the_place_of_the_first(store: RecordStore, make_record: Make) -> None:
+    machine = store.append(make_record()).machine
+    path = store.path(machine)
+    for torn in (b'{"first', b'{"second', b'{"third'):
+        path.write_bytes(path.read_bytes() + torn)
+        said = store.repair(machine)
+        (kept,) = [found for found in path.parent.glob(f"{machine}.torn*") if found.read_bytes() == torn]
+        assert said.endswith(f"it was moved to {kept.name}")
+    assert {found.read_bytes() for found in path.parent.glob("*.torn*")} == {b'{"first', b'{"second', b'{"third'}
+    assert store.machines() == (machine,)
+
+
+def test_a_torn_line_of_the_journal_is_moved_too(store: RecordStore, make_record: Make) -> None:
+    machine = store.append(make_record()).machine
+    journal = store.folder / "journal" / f"{machine}.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"at_utc":"20')
+    assert "journal" in store.repair(machine)
+    assert journal.read_bytes() == whole
+    assert (journal.parent / f"{machine}.torn").read_bytes() == b'{"at_utc":"20'
+
+
+def test_torn_lines_are_archived_with_the_rest(store: RecordStore, make_record: Make) -> None:
+    machine = store.append(make_record()).machine
+    path = store.path(machine)
+    path.write_bytes(path.read_bytes() + b"torn")
+    store.repair(machine)
+    target = store.archive(machine)
+    assert target is not None
+    assert (target / "records" / f"{machine}.torn").read_bytes() == b"torn"
+    assert not list(path.parent.iterdir())
