@@ -1,6 +1,7 @@
 """Every matrix that is shipped, and every YAML example of the documentation, is valid as it stands."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,113 @@ from harness.matrix.expand import expand
 from harness.matrix.load import load_matrix
 from harness.matrix.registry import load_registry
 from harness.matrix.rounds import group_cells
+from harness.values.cell import Cell
+from harness.values.matrix import ModelSource
 
 ROOT = Path(__file__).resolve().parents[3]
 MATRICES = ROOT / "matrices"
 FILES = sorted(path for path in MATRICES.glob("*.yaml") if path.name != "models.yaml")
 
 
-def test_the_demo_is_among_them() -> None:
-    assert {path.name for path in FILES} >= {"demo.yaml", "rtx4090.yaml", "rx7900xtx.yaml", "strix-halo.yaml"}
+GUIDE = ("synthetic-7b-q8_0", "synthetic-13b-q4_k_m", "synthetic-34b-q4_k_m", "synthetic-70b-q4_k_m")
+"""From the smallest to the largest."""
+
+# What each file must hold: its backends, how many of the guide's models fit, and the pattern of its card.
+SHIPPED = {
+    "anchor": ({"cuda", "rocm", "vulkan"}, 0, "default"),
+    "arc-b580": ({"vulkan"}, 2, "B580"),
+    "cross-vendor": ({"cuda", "rocm", "vulkan"}, 1, "default"),
+    "demo": ({"cpu", "vulkan"}, 0, ""),
+    "h100": ({"cuda"}, 4, "*H100*"),
+    "rtx4090": ({"cuda", "vulkan"}, 3, "*RTX 4090"),
+    "rtx5090": ({"cuda", "vulkan"}, 3, "*RTX 5090"),
+    "rx7900xtx": ({"rocm", "vulkan"}, 3, "7900 XTX"),
+    "strix-halo": ({"rocm", "vulkan"}, 4, "8060S"),
+}
+MEMORY_GIB = {"arc-b580": 12, "h100": 80, "rtx4090": 24, "rtx5090": 32, "rx7900xtx": 24, "strix-halo": 128}
+"""GiB of the card that a file is for; cross-vendor.yaml says 12 or more."""
+
+
+@cache
+def registry() -> dict[str, ModelSource]:
+    return load_registry(MATRICES / "models.yaml")
+
+
+@cache
+def cells_of(path: Path) -> tuple[Cell, ...]:
+    matrix = load_matrix(path, shown=path.name, registry=registry())
+    return expand(matrix, n_threads=4)
+
+
+def test_every_ready_matrix_is_there_and_known_to_this_test() -> None:
+    assert {path.stem for path in FILES} == set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_it_measures_its_card_with_the_models_that_fit(name: str) -> None:
+    backends, n_models, device = SHIPPED[name]
+    cells = cells_of(MATRICES / f"{name}.yaml")
+    assert {cell.backend for cell in cells} == backends
+    assert {cell.model for cell in cells} & set(GUIDE) == set(GUIDE[:n_models])
+    if device:
+        assert {cell.device for cell in cells} == {device}
+
+
+@pytest.mark.parametrize("name", MEMORY_GIB)
+def test_weights_and_cache_of_every_cell_fit_its_card(name: str) -> None:
+    models = registry()
+    for cell in cells_of(MATRICES / f"{name}.yaml"):
+        if models[cell.model].kind == "synthetic":
+            recipe = parse_recipe(models[cell.model].recipe, where=cell.model)
+            width = 2 * recipe.n_kv_heads * recipe.head_dim * 2  # keys and values in two bytes
+            cache = (cell.test.n_depth + cell.test.n_tokens) * recipe.n_layers * width
+            assert recipe.size_bytes + cache < 0.92 * MEMORY_GIB[name] * 2**30, cell.id
+
+
+@pytest.mark.parametrize("name", [name for name, (backends, *_) in SHIPPED.items() if len(backends) > 1])
+def test_comparisons_have_the_same_cells_on_both_sides_and_more_than_an_empty_context(name: str) -> None:
+    cells = [cell for cell in cells_of(MATRICES / f"{name}.yaml") if not cell.label]
+    if name == "demo":
+        return
+    by_backend = {
+        backend: {
+            (cell.model, cell.test, tuple(sorted(cell.params.items()))) for cell in cells if cell.backend == backend
+        }
+        for backend in SHIPPED[name][0]
+    }
+    assert len({frozenset(found) for found in by_backend.values()}) == 1
+    if name != "anchor":  # the scoreboards' test is with an empty context
+        assert len({cell.test.n_depth for cell in cells}) > 1
+
+
+def test_the_anchor_is_the_scoreboards_test() -> None:
+    cells = [cell for cell in cells_of(MATRICES / "anchor.yaml") if not cell.label]
+    assert {cell.model for cell in cells} == {"synthetic-7b-q4_0"}
+    assert {(cell.test.n_prompt, cell.test.n_gen, cell.test.n_depth) for cell in cells} == {(512, 0, 0), (0, 128, 0)}
+    assert {cell.params["flash_attn"] for cell in cells} == {0, 1}
+    assert {(cell.params["n_gpu_layers"], cell.params["n_batch"], cell.params["n_ubatch"]) for cell in cells} == {
+        (99, 2048, 512)
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_its_comments_say_what_it_measures_how_long_it_takes_and_which_images_it_needs(path: Path) -> None:
+    comments = "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    for word in ("Takes:", "Images:"):
+        assert f"# {word}" in comments
+    if "5090" in path.stem:
+        assert "sm_120" in comments
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_is_left_out_is_said_in_the_report_too(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert ("# Left out:" in text) == ("notes:" in text)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_it_is_valid_and_carries_an_a_a_control(path: Path) -> None:
-    matrix = load_matrix(path, shown=path.name, registry=load_registry(MATRICES / "models.yaml"))
+    matrix = load_matrix(path, shown=path.name, registry=registry())
     cells = expand(matrix, n_threads=4)
     assert len({cell.id for cell in cells}) == len(cells)
     labels = {cell.label for cell in cells}
@@ -33,13 +128,33 @@ def test_it_is_valid_and_carries_an_a_a_control(path: Path) -> None:
 
 
 def test_the_registry_is_valid() -> None:
-    models = load_registry(MATRICES / "models.yaml")
+    models = registry()
     gemma = models["gemma3-270m-q4_k_m"]
     assert gemma.sha256 == "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
     assert len(gemma.packages) == len(gemma.parts) == 4
     for model in models.values():
         if model.kind == "synthetic":
             assert parse_recipe(model.recipe, where=model.name).n_params > 1_000_000
+
+
+# What llama-bench prints for the trained models of these shapes, and the sizes of their files in public repositories
+# (which hold the vocabulary too): Llama 2 7B Q8_0 7.16 GB, Llama 2 13B 7.87 GB, Code Llama 34B 20,219,900,064 bytes,
+# Llama 3.1 70B "39.59 GiB, 70.55 B".
+@pytest.mark.parametrize(
+    ("name", "size_bytes", "n_params"),
+    [
+        ("synthetic-7b-q4_0", 3_825_065_984, 6_738_415_616),
+        ("synthetic-7b-q8_0", 7_160_348_672, 6_738_415_616),
+        ("synthetic-13b-q4_k_m", 7_865_210_880, 13_015_864_320),
+        ("synthetic-34b-q4_k_m", 20_219_150_336, 33_743_970_304),
+        ("synthetic-70b-q4_k_m", 42_512_531_456, 70_553_706_496),
+    ],
+)
+def test_sizes_are_those_of_the_trained_models(name: str, size_bytes: int, n_params: int) -> None:
+    source = registry()[name]
+    recipe = parse_recipe(source.recipe, where=name)
+    assert (recipe.size_bytes, recipe.n_params) == (size_bytes, n_params)
+    assert source.sha256
 
 
 def test_examples_of_the_documentation(tmp_path: Path) -> None:
@@ -49,14 +164,13 @@ def test_examples_of_the_documentation(tmp_path: Path) -> None:
     assert whole
     for block in blocks:
         load(block.replace("sha256: ...", f"sha256: {'a' * 64}"), file="docs/matrix.md")
-    registry = load_registry(MATRICES / "models.yaml")
     for block in whole:
         file = tmp_path / "example.yaml"
         file.write_text(block, encoding="utf-8")
-        load_matrix(file, shown="docs/matrix.md", registry=registry)
+        load_matrix(file, shown="docs/matrix.md", registry=registry())
     for block in blocks:
         if block.startswith(("images:", "models:")):
             complete = block.replace("sha256: ...", f"sha256: {'a' * 64}").replace("sha256:...", f"sha256:{'a' * 64}")
             file = tmp_path / "example.yaml"
             file.write_text(complete + "cells: [{backend: cpu, model: synthetic-17m-q4_0}]\n", encoding="utf-8")
-            load_matrix(file, shown="docs/matrix.md", registry=registry)
+            load_matrix(file, shown="docs/matrix.md", registry=registry())
