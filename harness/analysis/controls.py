@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from harness.analysis.results import CellResult
-from harness.stats.paired import Comparison, compare_paired
+from harness.stats.paired import compare_paired
+from harness.stats.verdicts import Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 _TINY = 1e-300
 _ITERATIONS = 400
@@ -47,6 +48,13 @@ def two_sided_p(t: float, degrees: float) -> float:
     return incomplete_beta(degrees / 2, 0.5, degrees / (degrees + t * t))
 
 
+def one_sided_p(t: float, degrees: float) -> float:
+    """The probability of a value of at least `t`."""
+    tail = two_sided_p(t, degrees) / 2
+    return tail if t >= 0 else 1 - tail
+
+
+@cache
 def two_sided_quantile(confidence: float, degrees: float) -> float:
     """The t beyond which 1 - `confidence` of the distribution lies, both sides together; by bisection.
 

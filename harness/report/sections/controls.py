@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.controls import controls
 from harness.report.data import ReportData
-from harness.stats.paired import in_words
+from harness.stats.verdicts import in_words
 from harness.values.block import Block, Heading, Note, Paragraph, Table
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stats.paired import Comparison, Verdict, compare_paired, in_words
+from harness.stats.paired import compare_paired, sign_interval
+from harness.stats.verdicts import Comparison, Verdict, in_words
 
 times = st.floats(1e-3, 1e9)
 
@@ -14,10 +15,6 @@ def compared(first: list[float], second: list[float]) -> Comparison:
     comparison = compare_paired(first, second)
     assert comparison is not None
     return comparison
-
-
-def of(low: float, high: float) -> Comparison:
-    return Comparison(ratio=(low + high) / 2, low=low, high=high, rounds=6)
 
 
 def test_students_sleep_data() -> None:
@@ -64,25 +61,13 @@ def test_what_cannot_be_paired_is_refused(a: list[float], b: list[float]) -> Non
         compare_paired(a, b)
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "words"),
-    [
-        (1.049, 1.061, "faster by 5.5 % (4.9 to 6.1)"),
-        (0.90, 0.92, "slower by 9.0 % (8.0 to 10.0)"),
-        (0.99, 1.01, "equivalent (-1.0 to +1.0 %)"),
-        (1.002, 1.01, "equivalent (+0.2 to +1.0 %)"),
-        (0.9, 1.1, "no difference shown (-10.0 to +10.0 %)"),
-        (0.99, 1.03, "no difference shown (-1.0 to +3.0 %)"),
-    ],
-)
-def test_words_follow_the_interval(low: float, high: float, words: str) -> None:
-    assert in_words(of(low, high)) == words
-
-
-def test_the_margin_is_symmetric_on_the_log_scale() -> None:
-    assert of(1 / 1.0199, 1.0199).verdict is Verdict.EQUIVALENT
-    assert of(1 / 1.0201, 1.0199).verdict is Verdict.NO_DIFFERENCE_SHOWN
-    assert of(1 / 1.0199, 1.0201).verdict is Verdict.NO_DIFFERENCE_SHOWN
+def test_the_sign_interval_exists_from_six_rounds() -> None:
+    first, second = [110.0, 111.0, 112.0, 113.0, 114.0, 115.0], [100.0] * 6
+    assert sign_interval(first[:5], second[:5]) is None
+    interval = sign_interval(first, second)
+    assert interval is not None
+    assert (interval.low, interval.high) == (pytest.approx(1.10), pytest.approx(1.15))
+    assert interval.coverage == 1 - 2 / 2**6
 
 
 def test_a_thing_against_itself_differs_in_five_of_a_hundred() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stats.students_t import incomplete_beta, two_sided_p, two_sided_quantile
+from harness.stats.students_t import incomplete_beta, one_sided_p, two_sided_p, two_sided_quantile
 
 # As printed in every table of Student's t (three decimals): degrees of freedom, confidence, two-sided quantile.
 TABLE = [
@@ -73,3 +73,9 @@ def test_quantile_inverts_the_distribution(confidence: float, degrees: int) -> N
 def test_nonsense_is_refused(confidence: float, degrees: float) -> None:
     with pytest.raises(ValueError, match="degree of freedom"):
         two_sided_quantile(confidence, degrees)
+
+
+@pytest.mark.parametrize(("t", "degrees", "p"), [(2.0, 7, 0.0428096643), (-1.0, 3.5, 0.8093313732), (0.0, 4, 0.5)])
+def test_one_sided_probabilities(t: float, degrees: float, p: float) -> None:
+    # SciPy 1.17: stats.t.sf
+    assert one_sided_p(t, degrees) == pytest.approx(p, abs=1e-9)
