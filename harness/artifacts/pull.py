@@ -69,8 +69,7 @@ def parse_reference(text: str) -> Reference:
 
 
 _EXAMPLE = (
-    "write `repository:tag` or, to pin it, `repository@sha256:...`, "
-    "such as `ghcr.io/ggml-org/llama.cpp:full-cuda-b9426`"
+    "write `repository:tag` or, to pin it, `repository@sha256:...`, such as `ghcr.io/ggml-org/llama.cpp:full-b9426`"
 )
 
 

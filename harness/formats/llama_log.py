@@ -41,7 +41,7 @@ _SPLITS = re.compile(r"\bsplits += +(\d+)(?: / (\d+))?(?: \(with [^)]*\), (\d+))
 
 _WARNINGS = re.compile(
     r"^warning: "  # llama-bench itself: asserts, debug build, sanitizer
-    r"|failed to initialize (?:CUDA|ROCm|MUSA)"
+    r"|^ggml_\w+_init: failed to initialize "
     r"|ggml_vulkan: No devices found"
     r"|Device type is CPU"
     r"|not supported, set to disabled"

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.values.backend import BACKENDS
 from harness.values.facts import Device, MachineFacts
 
-RESULT_VARIABLES = re.compile(
-    r"^(GGML_\w+|LLAMA_\w+|CUDA_VISIBLE_DEVICES|HIP_VISIBLE_DEVICES|ROCR_VISIBLE_DEVICES|HSA_OVERRIDE_GFX_VERSION"
-    r"|ROCBLAS_USE_HIPBLASLT|AMD_VULKAN_ICD|VK_DRIVER_FILES|OMP_\w+)$"
-)
+_OF_LIBRARIES = "|".join(name for backend in BACKENDS.values() for name in backend.result_variables)
+RESULT_VARIABLES = re.compile(rf"^(?:GGML_\w+|LLAMA_\w+|OMP_\w+|{_OF_LIBRARIES})$")
 """Environment variables that change results. Only these are ever recorded; the rest may hold secrets."""
 
 

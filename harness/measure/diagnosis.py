@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.measure.signatures import ENGINE_SIGNATURES, LOG_SIGNATURES, Signature
+from harness.formats.signatures import ENGINE_SIGNATURES, LOG_SIGNATURES
+from harness.formats.signatures.signature import Signature
 from harness.values.container import ContainerExit
 from harness.values.failure import Failure, Phase, Reason
 

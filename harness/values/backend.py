@@ -19,6 +19,8 @@ class Backend:
         vendors: vendors of `harness.machine.vendors` that can serve it.
         cache_variables: variables that name the folder where drivers keep compiled kernels. It outlives the container,
             so that not every run begins with compiling (half a minute on Mesa's software device).
+        result_variables: variables of the host that would change results in a container too, beside those of
+            llama.cpp; they are recorded where they are set.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Backend:
     library: str
     vendors: tuple[str, ...]
     cache_variables: tuple[str, ...] = ()
+    result_variables: tuple[str, ...] = ()
 
     @property
     def is_gpu(self) -> bool:
@@ -55,6 +58,7 @@ BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
                 library="libggml-cuda",
                 vendors=("nvidia",),
                 cache_variables=("CUDA_CACHE_PATH",),
+                result_variables=("CUDA_VISIBLE_DEVICES",),
             ),
             Backend(
                 name="rocm",
@@ -63,6 +67,12 @@ BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
                 device_prefix="ROCm",
                 library="libggml-hip",
                 vendors=("amd",),
+                result_variables=(
+                    "HIP_VISIBLE_DEVICES",
+                    "ROCR_VISIBLE_DEVICES",
+                    "HSA_OVERRIDE_GFX_VERSION",
+                    "ROCBLAS_USE_HIPBLASLT",
+                ),
             ),
             Backend(
                 name="vulkan",
@@ -72,6 +82,7 @@ BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
                 library="libggml-vulkan",
                 vendors=("nvidia", "amd", "intel", "cpu"),
                 cache_variables=("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"),
+                result_variables=("AMD_VULKAN_ICD", "VK_DRIVER_FILES"),
             ),
         )
     }

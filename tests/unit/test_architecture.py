@@ -1,6 +1,7 @@
 """The rules of the house (docs/architecture.md), kept by reading every import."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,50 @@ def test_values_have_no_third_party_imports() -> None:
     for file in (HARNESS / "values").glob("*.py"):
         for name in imports(file):
             assert name.split(".")[0] in sys.stdlib_module_names or name.startswith("harness."), (file, name)
+
+
+# A GPU vendor or a backend is named in its own files and in the tables that list them. Everything else works for any.
+NAMED = re.compile(r"cuda|rocm|nvidia", re.IGNORECASE)
+OWN_FILES = (
+    "harness/values/backend.py",
+    "harness/formats/signatures/__init__.py",
+    "harness/formats/signatures/ggml_cuda.py",
+    "harness/formats/signatures/nvidia.py",
+    "harness/machine/vendors/__init__.py",
+    "harness/machine/vendors/nvidia.py",
+    "harness/machine/vendors/nvidia_probe.py",
+    "harness/machine/vendors/amd.py",
+    "harness/machine/vendors/amd_probe.py",
+)
+
+
+def spoken(file: Path) -> list[str]:
+    """Every name and text of the code, without comments and docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    documentation = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            found.append(node.value)
+        elif isinstance(node, ast.Name):
+            found.append(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.append(node.attr)
+        elif isinstance(node, ast.arg | ast.keyword):
+            found.append(node.arg or "")
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.append(node.name)
+    return found + imports(file)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_vendors_and_backends_are_named_in_their_own_files_only(file: Path) -> None:
+    if str(file.relative_to(ROOT)) not in OWN_FILES:
+        assert [text for text in spoken(file) if NAMED.search(text)] == []
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_the_files_that_may_name_them_are_there_and_do(name: str) -> None:
+    assert any(NAMED.search(text) for text in spoken(ROOT / name)), f"take {name} off the list"
