@@ -23,6 +23,10 @@ REGISTRY_SILENCE_S = 20.0
 NEEDED_BYTES = 1_000_000_000
 """mmdebstrap's working folder, the tar and the image: 0.13 GB each when finished, more on the way."""
 _TIMEOUT_S = 1800
+_EXPIRED = "is expired"
+_ANY_DATE = '--aptopt=Acquire::Check-Valid-Until "false"'
+"""Lists of a suite that is still in the making are valid for a week, and a mirror can be further behind. They are
+signed all the same; mmdebstrap leaves the option in the image, so that the steps of a Dockerfile have it too."""
 
 
 def _os_release() -> Mapping[str, str]:
@@ -188,9 +192,10 @@ def _make(suite: str, tag: str, *, store: ImageStore, cache: Path, host: Host, s
     say(f"making {tag} with mmdebstrap (about half a minute)")
     with tempfile.TemporaryDirectory(dir=folder, prefix="make-") as scratch:
         tar = Path(scratch) / f"{suite}.partial.tar"
-        tail: deque[str] = deque(maxlen=15)
-        command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(INCLUDED)}", suite, str(tar)]
-        code = host.run_lines(command, tail.append)
+        code, tail = _mmdebstrap(suite, tar, options=(), host=host)
+        if code != 0 and any(_EXPIRED in line for line in tail):
+            say(f"the mirror's list of {suite} is past its date: making it from that list as it is")
+            code, tail = _mmdebstrap(suite, tar, options=(_ANY_DATE,), host=host)
         if code != 0 or not tar.is_file():
             raise ArtifactError(
                 f"mmdebstrap ended with exit code {code}:\n    " + "\n    ".join(tail),
@@ -209,6 +214,14 @@ def _make(suite: str, tag: str, *, store: ImageStore, cache: Path, host: Host, s
                 where=tag,
                 remedy="see whether the engine has disk space left",
             ) from error
+
+
+def _mmdebstrap(suite: str, tar: Path, *, options: Sequence[str], host: Host) -> tuple[int, Sequence[str]]:
+    """Exit code and last lines."""
+    tail: deque[str] = deque(maxlen=15)
+    include = f"--include={','.join(INCLUDED)}"
+    command = ["mmdebstrap", "--variant=minbase", include, *options, suite, str(tar)]
+    return host.run_lines(command, tail.append), tail
 
 
 def _id_of(tag: str, store: ImageStore) -> str:

@@ -6,75 +6,29 @@ Each built image carries the hash of everything it was made from, so that nothin
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.artifacts.base_image import BaseImage, Host, base_tag, ensure_base
+from harness.artifacts.base_image import Host, base_tag, ensure_base
 from harness.artifacts.build_log import BuildLog, Progress, build_error
-from harness.artifacts.llama_source import KEPT, LlamaPin, fetch_source, read_pin, write_context
+from harness.artifacts.dockerfile import Dockerfile, check_architectures, read_dockerfile
+from harness.artifacts.llama_source import LlamaPin, fetch_source, read_pin, write_context
+from harness.artifacts.recipe import CORE, Recipe, image_tag, recipe_for
 from harness.errors import InputError, MachineError
 from harness.values.protocols import ImageStore, ImageStoreError
 
-CORE = "core"
 PIN_FILE = "llama.cpp.yaml"
-CORE_REPOSITORY = "llama-bench-harness/core"
-IMAGE_REPOSITORY = "llama-bench-harness/llama.cpp"
 RECIPE_LABEL = "llama-bench-harness.recipe"
 BASE_LABEL = "llama-bench-harness.base"
 CORE_BYTES = 1_500_000_000
 """Free space for the core: compiler, sources and objects (0.7 GB) stay in the builder's cache, beside the context."""
-BACKEND_BYTES = 1_500_000_000
-"""Free space for a backend on top of the core; Vulkan takes 0.6 GB for its build and 0.5 GB for the image."""
+CORE_BASE_LABEL = "llama-bench-harness.core-base"
+"""Only where the core stands on another base than the image."""
 
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """Everything that a built image is made from.
-
-    Attributes:
-        name: of the Dockerfile.
-        pin: the source.
-        base_id: content id of the base image.
-        core_sha256: hash of what the core is made from.
-        sha256: hash of what the image is made from.
-    """
-
-    name: str
-    pin: LlamaPin
-    base_id: str
-    core_sha256: str
-    sha256: str
-
-    @property
-    def core_tag(self) -> str:
-        """Name of the core image."""
-        return f"{CORE_REPOSITORY}:{self.pin.suite}-{self.core_sha256[:12]}"
-
-    @property
-    def tag(self) -> str:
-        """Name of the image, in the manner of the official ones."""
-        return image_tag(self.name, self.pin)
-
-    @property
-    def build_args(self) -> Mapping[str, str]:
-        """Build arguments of the core, and with `CORE` those of the backend."""
-        return {
-            "BASE": base_tag(self.pin.suite),
-            "LLAMA_BUILD_NUMBER": str(self.pin.build_number),
-            "LLAMA_BUILD_COMMIT": self.pin.short_commit,
-        }
-
-
-def image_tag(name: str, pin: LlamaPin) -> str:
-    """Name of the image that the Dockerfile `name` makes from the pinned source."""
-    return f"{IMAGE_REPOSITORY}:full-{name}-b{pin.build_number}"
 
 
 def builds_in(images: Path) -> tuple[str, ...]:
@@ -101,34 +55,25 @@ def check_build_name(name: str, images: Path) -> None:
     )
 
 
-def recipe_for(name: str, *, pin: LlamaPin, images: Path, base_id: str) -> Recipe:
-    """The recipe of an image upon a given base."""
-    core = _hash(
-        {
-            "base": base_id,
-            "commit": pin.commit,
-            "build_number": pin.build_number,
-            "dockerfile": _dockerfile(CORE, images).decode(),
-            "kept": list(KEPT),
-            "source": pin.sha256,
-        }
-    )
-    whole = _hash({"core": core, "dockerfile": _dockerfile(name, images).decode()})
-    return Recipe(name=name, pin=pin, base_id=base_id, core_sha256=core, sha256=whole)
-
-
-def present_build(name: str, *, pin: LlamaPin, images: Path, store: ImageStore) -> Recipe | None:
+def present_build(
+    name: str, *, pin: LlamaPin, images: Path, store: ImageStore, architectures: Sequence[str] = ()
+) -> Recipe | None:
     """The recipe of the image that is there, if it is the one that would be built now; else None.
 
     A base image that was removed meanwhile is no reason to build again: the image remembers which it stands on.
     """
-    described = store.inspect(image_tag(name, pin))
+    described = store.inspect(image_tag(name, pin, architectures))
     if described is None:
         return None
     labels = labels_of(described)
-    base = store.inspect(base_tag(pin.suite))
-    base_id = str(base["Id"]) if base is not None else labels.get(BASE_LABEL, "")
-    recipe = recipe_for(name, pin=pin, images=images, base_id=base_id)
+    own_base = labels.get(BASE_LABEL, "")
+    suite, core_suite = (read_dockerfile(file, images).suite for file in (name, CORE))
+    bases = {suite: own_base, core_suite: labels.get(CORE_BASE_LABEL, own_base)}
+    for known in bases:
+        base = store.inspect(base_tag(known))
+        if base is not None:
+            bases[known] = str(base["Id"])
+    recipe = recipe_for(name, pin=pin, images=images, bases=bases, architectures=architectures)
     return recipe if labels.get(RECIPE_LABEL) == recipe.sha256 else None
 
 
@@ -140,10 +85,11 @@ def ensure_built(
     cache: Path,
     say: Say,
     progress: Progress,
+    architectures: Sequence[str] = (),
     host: Host | None = None,
     may_install: bool = True,
 ) -> Recipe:
-    """The image of a Dockerfile, built with its base and core where they are not there.
+    """The image of a Dockerfile, built with its bases and core where they are not there.
 
     Args:
         name: of the Dockerfile, without its ending.
@@ -152,37 +98,38 @@ def ensure_built(
         cache: the harness's cache folder: source, logs.
         say: told each step, a line each.
         progress: told `(text, done, total)` many times while something is compiled; None where there is no count.
+        architectures: what to compile for; empty for the Dockerfile's own choice.
         host: the machine, for making a base image; this one if None.
         may_install: whether mmdebstrap may be installed.
 
     Raises:
-        InputError: no such Dockerfile, a wrong pin, or a source that is not the pinned one.
+        InputError: no such Dockerfile, architectures for one that takes none, a wrong pin, or a source that is not the
+            pinned one.
         ArtifactError: base, source or build failed.
         MachineError: not enough disk space.
     """
     check_build_name(name, images)
+    check_architectures(name, architectures, images)
     pin = read_pin(images / PIN_FILE)
-    recipe = present_build(name, pin=pin, images=images, store=store)
+    recipe = present_build(name, pin=pin, images=images, store=store, architectures=architectures)
     if recipe is not None:
         return recipe
-    base = ensure_base(pin.suite, store=store, cache=cache, say=say, host=host, may_install=may_install)
-    recipe = recipe_for(name, pin=pin, images=images, base_id=base.id)
-    step = _Step(recipe=recipe, images=images, store=store, cache=cache, say=say, progress=progress)
+    own_file = read_dockerfile(name, images)
+    bases = {
+        suite: ensure_base(suite, store=store, cache=cache, say=say, host=host, may_install=may_install).id
+        for suite in dict.fromkeys((read_dockerfile(CORE, images).suite, own_file.suite))
+    }
+    recipe = recipe_for(name, pin=pin, images=images, bases=bases, architectures=architectures)
+    step = _Step(images=images, store=store, cache=cache, progress=progress)
     if store.inspect(recipe.core_tag) is None:
-        _check_space(CORE_BYTES + BACKEND_BYTES, store, f"the core and {name}")
+        _check_space(CORE_BYTES + own_file.needs_bytes, store, f"the core and {name}")
         source = fetch_source(pin, cache=cache, say=say)
         say(f"building the core of llama.cpp b{pin.build_number} (20 CPU-minutes or more, once)")
-        step.build(CORE, tag=recipe.core_tag, build_args=recipe.build_args, labels={}, source=source)
+        step.build(CORE, tag=recipe.core_tag, build_args=recipe.core_args, labels={}, source=source)
     else:
-        _check_space(BACKEND_BYTES, store, name)
-    say(f"building {recipe.tag}")
-    step.build(
-        name,
-        tag=recipe.tag,
-        build_args={**recipe.build_args, "CORE": recipe.core_tag},
-        labels=_labels(recipe, base),
-        source=None,
-    )
+        _check_space(own_file.needs_bytes, store, name)
+    say(f"building {recipe.tag}{_cost(own_file)}")
+    step.build(name, tag=recipe.tag, build_args=recipe.build_args, labels=_labels(recipe), source=None)
     return recipe
 
 
@@ -193,20 +140,19 @@ def labels_of(described: Mapping[str, object]) -> Mapping[str, str]:
     return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, Mapping) else {}
 
 
-def _labels(recipe: Recipe, base: BaseImage) -> Mapping[str, str]:
+def _labels(recipe: Recipe) -> Mapping[str, str]:
     """Only on the last image: on the core they would change its id, and every backend would be compiled again."""
-    return {RECIPE_LABEL: recipe.sha256, BASE_LABEL: base.id}
+    labels = {RECIPE_LABEL: recipe.sha256, BASE_LABEL: recipe.base_id}
+    return labels if recipe.core_base_id == recipe.base_id else {**labels, CORE_BASE_LABEL: recipe.core_base_id}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
     """One Dockerfile built, with what all of them share."""
 
-    recipe: Recipe
     images: Path
     store: ImageStore
     cache: Path
-    say: Say
     progress: Progress
 
     def build(
@@ -219,13 +165,17 @@ class _Step:
             tempfile.TemporaryFile(dir=folder) as context,
         ):
             self.progress(f"{name}: packing the build context", None, None)
-            write_context(context, dockerfile=_dockerfile(name, self.images), source=source)
+            write_context(context, dockerfile=read_dockerfile(name, self.images).content, source=source)
             context.seek(0)
             try:
                 self.store.build(context, tag=tag, build_args=build_args, labels=labels, on_text=log.take)
             except ImageStoreError as error:
                 log.take(f"\n{error.text}\n")
                 raise build_error(name, error.text, log) from error
+
+
+def _cost(file: Dockerfile) -> str:
+    return f" ({file.needs_bytes / 1e9:.0f} GB; a GPU's compiler takes an hour or more)" if file.architectures else ""
 
 
 def _check_space(needed: int, store: ImageStore, what: str) -> None:
@@ -236,16 +186,3 @@ def _check_space(needed: int, store: ImageStore, what: str) -> None:
             f"and {free / 1e9:.1f} GB are free",
             remedy="free some space, for example with `docker image prune`, or move the engine's data folder",
         )
-
-
-def _dockerfile(name: str, images: Path) -> bytes:
-    path = images / f"{name}.Dockerfile"
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
-def _hash(parts: Mapping[str, object]) -> str:
-    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

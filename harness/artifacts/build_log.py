@@ -95,6 +95,10 @@ _CAUSES = (
         "the base image is not of the suite that the Dockerfile expects: remove it and start again",
     ),
     (
+        r"unsupported gpu architecture|invalid target id|_architectures:\s.*is not one of",
+        "the compiler does not know this architecture: name others in `architectures`, or use an official image",
+    ),
+    (
         "pull access denied|manifest unknown|no such host",
         "the image that it starts from is gone: start again, so that it is made",
     ),

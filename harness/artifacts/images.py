@@ -16,17 +16,17 @@ from harness.artifacts.base_image import Host
 from harness.artifacts.bench_help import parse_help, parse_version
 from harness.artifacts.build import (
     PIN_FILE,
-    Recipe,
     Say,
     check_build_name,
     ensure_built,
-    image_tag,
     labels_of,
     present_build,
 )
 from harness.artifacts.build_log import Progress
-from harness.artifacts.llama_source import read_pin
+from harness.artifacts.dockerfile import check_architectures
+from harness.artifacts.llama_source import LlamaPin, read_pin
 from harness.artifacts.pull import digest_of, ensure_pulled, parse_reference
+from harness.artifacts.recipe import Recipe, image_tag
 from harness.errors import ArtifactError, InputError
 from harness.values.facts import ImageFacts
 from harness.values.failure import Reason
@@ -77,6 +77,7 @@ def check_image_source(source: ImageSource, *, images: Path = IMAGES) -> None:
         raise InputError("needs exactly one of `build` and `ref`", where=f"image {source.name}")
     if source.build:
         check_build_name(source.build, images)
+        check_architectures(source.build, source.architectures, images)
     else:
         parse_reference(source.ref)
 
@@ -123,6 +124,7 @@ def prepare_image(
             cache=cache,
             say=say,
             progress=progress,
+            architectures=source.architectures,
             host=host,
             may_install=may_install,
         )
@@ -162,6 +164,7 @@ def _facts(
         flags=dict(answers.flags),
         recipe_sha256=recipe.sha256 if recipe else None,
         base=recipe.base_id if recipe else None,
+        gpu_architectures=recipe.architectures if recipe else (),
         binary_dir=source.binary_dir,
         simulated=labels_of(described).get(SIMULATED_LABEL, "").lower() in {"1", "true", "yes"},
     )
@@ -259,14 +262,14 @@ def known_images(
     for source in sources:
         check_image_source(source, images=images)
         if source.build:
-            origin, tag = f"images/{source.build}.Dockerfile", image_tag(source.build, pin)
+            origin, tag = f"images/{source.build}.Dockerfile", image_tag(source.build, pin, source.architectures)
         else:
             origin, tag = source.ref, parse_reference(source.ref).pullable
         described = store.inspect(tag)
         if described is None:
             rows.append(ImageRow(name=source.name, origin=origin, tag=tag, present=False))
             continue
-        current = not source.build or present_build(source.build, pin=pin, images=images, store=store) is not None
+        current = not source.build or _is_current(source, pin, images=images, store=store)
         answers = _read_answers(_answers_path(str(described["Id"]), source.binary_dir, cache))
         size = described.get("Size")
         rows.append(
@@ -281,6 +284,11 @@ def known_images(
             )
         )
     return tuple(rows)
+
+
+def _is_current(source: ImageSource, pin: LlamaPin, *, images: Path, store: ImageStore) -> bool:
+    found = present_build(source.build, pin=pin, images=images, store=store, architectures=source.architectures)
+    return found is not None
 
 
 def _build_text(answers: _Answers | None, described: Mapping[str, object]) -> str:

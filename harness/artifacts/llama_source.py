@@ -47,7 +47,6 @@ _FIELDS: dict[str, str] = {
     "sha256": r"[0-9a-f]{64}",
     "commit": r"[0-9a-f]{40}",
     "build_number": r"[1-9][0-9]*",
-    "suite": r"[a-z]+",
 }
 
 
@@ -60,7 +59,6 @@ class LlamaPin:
         sha256: of the distribution's file.
         commit: of the llama.cpp in it, 40 hex digits.
         build_number: of that commit.
-        suite: Debian suite of the base image.
     """
 
     package: str
@@ -68,7 +66,6 @@ class LlamaPin:
     sha256: str
     commit: str
     build_number: int
-    suite: str
 
     @property
     def short_commit(self) -> str:
@@ -98,7 +95,6 @@ def read_pin(path: Path) -> LlamaPin:
         sha256=fields["sha256"],
         commit=fields["commit"],
         build_number=int(fields["build_number"]),
-        suite=fields["suite"],
     )
 
 

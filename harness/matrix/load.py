@@ -120,7 +120,7 @@ def _bytes(size: str) -> int | None:
 
 def _matrix(data: Mapping[str, Any], path: Path, content: bytes, registry: Mapping[str, ModelSource]) -> Matrix:
     images = {name: ImageSource(name=name, build=name) for name in BACKENDS}
-    images |= {name: ImageSource(name=name, **entry) for name, entry in data.get("images", {}).items()}
+    images |= {name: _image_source(name, entry) for name, entry in data.get("images", {}).items()}
     own = {name: model_source(name, entry) for name, entry in data.get("models", {}).items()}
     return Matrix(
         name=data.get("name", path.stem),
@@ -137,6 +137,10 @@ def _matrix(data: Mapping[str, Any], path: Path, content: bytes, registry: Mappi
         includes=tuple(as_list(data.get("include", []))),
         excludes=tuple(as_list(data.get("exclude", []))),
     )
+
+
+def _image_source(name: str, entry: Mapping[str, Any]) -> ImageSource:
+    return ImageSource(name=name, **{**entry, "architectures": tuple(entry.get("architectures", ()))})
 
 
 def _preset(data: Mapping[str, Any]) -> Preset:

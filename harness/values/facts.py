@@ -112,6 +112,7 @@ class ImageFacts:
         flags: the options that its `llama-bench --help` lists, with their value hints: the argv depends on them.
         recipe_sha256: of everything that a built image was made from (Dockerfiles, source hash, build arguments).
         base: what a built image stands on.
+        gpu_architectures: what a built image was compiled for where the matrix says it, such as `sm_89`.
         simulated: made for tests; nothing from it can be published.
     """
 
@@ -128,6 +129,7 @@ class ImageFacts:
     recipe_sha256: str | None = None
     base: str | None = None
     binary_dir: str = "/app"
+    gpu_architectures: tuple[str, ...] = ()
     simulated: bool = False
 
 

@@ -39,12 +39,15 @@ class ImageSource:
     Attributes:
         name: its key in the matrix.
         build: name of a Dockerfile in `images/` without its ending.
+        architectures: what a built one is compiled for, as the driver names it: `sm_89`, `gfx1100`; empty for the
+            Dockerfile's own choice.
         ref: a reference to pull: `repo:tag` or `repo@sha256:...`.
         binary_dir: where llama-bench lies in it; `/app` in the official images and ours.
     """
 
     name: str
     build: str = ""
+    architectures: tuple[str, ...] = ()
     ref: str = ""
     binary_dir: str = "/app"
 

@@ -118,3 +118,32 @@ def test_a_failing_mmdebstrap_shows_its_last_lines_and_leaves_nothing(image_stor
         ensure_base("trixie", store=image_store, cache=tmp_path, say=lambda _: None, host=machine.host)
     assert list((tmp_path / "base").iterdir()) == []
     assert TAG not in image_store.images
+
+
+EXPIRED = "E: Release file for InRelease is expired (invalid since 18d 0h 7min 55s). Updates ... will not be applied."
+
+
+@pytest.mark.parametrize(("words", "runs"), [(EXPIRED, 2), ("E: Unable to locate package x", 1)])
+def test_a_list_that_is_past_its_date_is_used_as_it_is_and_said(
+    image_store, tmp_path: Path, words: str, runs: int
+) -> None:
+    image_store.pulls = [NO_REGISTRY]
+    commands: list[list[str]] = []
+
+    def run(command: Sequence[str], on_line: Callable[[str], None]) -> int:
+        commands.append(list(command))
+        if any("Check-Valid-Until" in argument for argument in command):
+            Path(command[-1]).write_bytes(b"root file system")
+            return 0
+        on_line(words)
+        return 25
+
+    said: list[str] = []
+    host = Host(root=True, os_release={"ID": "debian"}, which=lambda _: "/usr/bin/x", run_lines=run)
+    if runs == 1:
+        with pytest.raises(ArtifactError, match="exit code 25"):
+            ensure_base("forky", store=image_store, cache=tmp_path, say=said.append, host=host)
+    else:
+        assert ensure_base("forky", store=image_store, cache=tmp_path, say=said.append, host=host).origin == "made"
+        assert any("past its date" in line for line in said)
+    assert len(commands) == runs

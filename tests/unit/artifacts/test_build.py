@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -13,12 +14,15 @@ from harness.artifacts import build
 from harness.artifacts.build import RECIPE_LABEL, builds_in, ensure_built, present_build
 from harness.artifacts.build_log import BuildLog
 from harness.artifacts.llama_source import read_pin
+from harness.artifacts.recipe import image_tag
 from harness.errors import ArtifactError, InputError, MachineError
 from harness.values.protocols import ImageStoreError
 
 CHECKOUT_IMAGES = Path(__file__).parents[3] / "images"
 BASE = "llama-bench-harness/base:trixie"
+NEWER = "llama-bench-harness/base:forky"
 CPU = "llama-bench-harness/llama.cpp:full-cpu-b11312"
+ROCM = "llama-bench-harness/llama.cpp:full-rocm-b11312"
 
 
 @pytest.fixture
@@ -34,10 +38,17 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "fetch_source", lambda *_, **__: path)
 
 
-def ensure(name: str, images: Path, store, progress=lambda *_: None):
-    store.images.get(BASE) or store.add(BASE)
+def ensure(name: str, images: Path, store, progress=lambda *_: None, architectures=()):
+    for base in (BASE, NEWER):
+        store.images.get(base) or store.add(base)
     return ensure_built(
-        name, images=images, store=store, cache=images.parent / "cache", say=lambda _: None, progress=progress
+        name,
+        images=images,
+        store=store,
+        cache=images.parent / "cache",
+        say=lambda _: None,
+        progress=progress,
+        architectures=architectures,
     )
 
 
@@ -93,6 +104,71 @@ def test_whatever_it_is_made_from_makes_another_recipe(images: Path, image_store
     assert (after.core_tag == before.core_tag) == (changed == "cpu.Dockerfile")
 
 
+def test_an_image_of_a_newer_suite_takes_the_core_as_it_is(images: Path, image_store) -> None:
+    cpu, rocm = ensure("cpu", images, image_store), ensure("rocm", images, image_store)
+    assert rocm.core_tag == cpu.core_tag
+    assert image_store.built == [cpu.core_tag, CPU, ROCM]
+    core_args, _, rocm_args = image_store.build_args
+    assert core_args["BASE"] == BASE
+    assert rocm_args == core_args | {"BASE": NEWER, "CORE": rocm.core_tag}
+    assert rocm.base_id == image_store.images[NEWER]["Id"]
+
+
+@pytest.mark.parametrize("changed", [BASE, NEWER])
+def test_either_base_is_part_of_the_recipe(images: Path, image_store, changed: str) -> None:
+    before = ensure("rocm", images, image_store)
+    image_store.add(changed, Created="later")
+    after = ensure("rocm", images, image_store)
+    assert after.sha256 != before.sha256
+    assert (after.core_tag == before.core_tag) == (changed == NEWER)
+
+
+def test_what_is_there_of_two_suites_is_known_again_without_either_base(images: Path, image_store) -> None:
+    first = ensure("rocm", images, image_store)
+    del image_store.images[BASE], image_store.images[NEWER]
+    pin = read_pin(images / "llama.cpp.yaml")
+    assert present_build("rocm", pin=pin, images=images, store=image_store) == first
+
+
+def test_architectures_are_given_to_the_builder_and_make_an_image_of_their_own(images: Path, image_store) -> None:
+    all_of_them = ensure("cuda", images, image_store)
+    chosen = ensure("cuda", images, image_store, architectures=("sm_89", "sm_86"))
+    assert "ARCHITECTURES" not in all_of_them.build_args
+    assert image_store.build_args[-1]["ARCHITECTURES"] == "sm_86 sm_89"
+    assert chosen.tag == f"{all_of_them.tag}-sm_86-sm_89"
+    assert chosen.sha256 != all_of_them.sha256
+    image_store.built.clear()
+    assert ensure("cuda", images, image_store, architectures=("sm_86", "sm_89", "sm_86")) == chosen
+    assert ensure("cuda", images, image_store) == all_of_them
+    assert image_store.built == []
+
+
+def test_a_tag_stays_a_tag_with_many_architectures() -> None:
+    pin = read_pin(CHECKOUT_IMAGES / "llama.cpp.yaml")
+    many = image_tag("rocm", pin, [f"gfx{number}" for number in range(1000, 1032)])
+    assert re.fullmatch(r"llama-bench-harness/llama\.cpp:full-rocm-b11312-[0-9a-f]{12}", many)
+    assert many != image_tag("rocm", pin, [f"gfx{number}" for number in range(1000, 1031)])
+
+
+def test_architectures_for_a_build_without_any_are_refused(images: Path, image_store) -> None:
+    with pytest.raises(InputError, match="'cpu' is compiled for no GPU"):
+        ensure("cpu", images, image_store, architectures=("sm_89",))
+    assert image_store.built == []
+
+
+def test_a_dockerfile_says_how_much_room_it_needs(images: Path, image_store) -> None:
+    image_store.free = 5_000_000_000
+    with pytest.raises(MachineError, match=r"the core and cuda needs 13\.5 GB"):
+        ensure("cuda", images, image_store)
+    ensure("vulkan", images, image_store)
+
+
+def test_a_dockerfile_without_a_suite_is_refused(images: Path, image_store) -> None:
+    (images / "cpu.Dockerfile").write_text("FROM scratch\n")
+    with pytest.raises(InputError, match="which suite it stands on"):
+        ensure("cpu", images, image_store)
+
+
 def test_an_image_without_our_label_is_not_taken_for_ours(images: Path, image_store) -> None:
     image_store.add(CPU)
     ensure("cpu", images, image_store)
@@ -125,6 +201,9 @@ def test_too_little_space_is_said_before_anything_is_fetched(images: Path, image
         ("E: You don't have enough free space\nwrite /x: no space left on device", "free space"),
         ("c++: fatal error: Killed signal terminated program cc1plus", "ran out of memory"),
         ("W: Failed to fetch http://x  Temporary failure resolving 'x'", "package sources"),
+        ("nvcc fatal   : Unsupported gpu architecture 'compute_120'", "`architectures`"),
+        ("clang++: error: invalid target ID 'gfx1199'; format is a processor name", "`architectures`"),
+        ("CMake Error: CMAKE_CUDA_ARCHITECTURES:  sm_x  is not one of the following", "`architectures`"),
         ("foo.cpp:1:1: error: expected ';'", "read the log"),
     ],
 )

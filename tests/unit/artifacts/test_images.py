@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.artifacts.images import check_image_source, known_images, prepare_image
+from harness.artifacts.images import IMAGES, check_image_source, known_images, prepare_image
+from harness.artifacts.llama_source import read_pin
+from harness.artifacts.recipe import recipe_for
 from harness.errors import ArtifactError, InputError
 from harness.values.facts import ImageFacts
 from harness.values.matrix import ImageSource
@@ -71,6 +73,25 @@ def test_a_damaged_cache_is_asked_again(image_store, tmp_path: Path, content: st
     probe = Probe()
     prepare(OFFICIAL, image_store, probe, tmp_path)
     assert len(probe.calls) == 2
+
+
+def test_a_built_image_says_what_it_was_compiled_for(image_store, tmp_path: Path) -> None:
+    source = ImageSource(name="ada", build="cuda", architectures=("sm_89", "sm_86"))
+    for base in ("trixie", "forky"):
+        image_store.add(f"llama-bench-harness/base:{base}")
+    image_store.add(
+        recipe_for(
+            "cuda",
+            pin=read_pin(IMAGES / "llama.cpp.yaml"),
+            images=IMAGES,
+            bases={"trixie": str(image_store.images["llama-bench-harness/base:trixie"]["Id"])},
+        ).core_tag
+    )
+    facts = prepare(source, image_store, Probe(), tmp_path)
+    assert facts.gpu_architectures == ("sm_86", "sm_89")
+    (row,) = known_images([source], store=image_store, cache=tmp_path)
+    assert row.present
+    assert row.tag.endswith("full-cuda-b11312-sm_86-sm_89")
 
 
 def test_an_old_build_has_no_version_and_is_not_asked_for_it(image_store, tmp_path: Path) -> None:

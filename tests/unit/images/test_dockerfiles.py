@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifacts.dockerfile import read_dockerfile
 from harness.values.backend import BACKENDS
 
 IMAGES = Path(__file__).parents[3] / "images"
@@ -36,9 +37,33 @@ def test_a_backend_takes_the_core_and_ends_on_the_bare_base(path: Path) -> None:
     starts = [rest for word, rest in instructions(path) if word == "FROM"]
     assert starts[0].startswith("${CORE} AS ")
     assert starts[-1] == "${BASE}"
-    copies = [rest for word, rest in instructions(path) if word == "COPY"]
-    stage = starts[0].split()[-1]
-    assert copies == [f"--from={stage} /app /app"]
+    stages = [start.split()[-1] for start in starts[:-1]]
+    last = max(place for place, (word, _) in enumerate(instructions(path)) if word == "FROM")
+    copies = [(place, rest) for place, (word, rest) in enumerate(instructions(path)) if word == "COPY"]
+    # What is in the image is what one folder of the stage before had; stages on the way take from the core alone.
+    assert [rest for place, rest in copies if place > last] == [f"--from={stages[-1]} /app /app"]
+    assert {rest.split()[0] for place, rest in copies if place < last} <= {f"--from={stages[0]}"}
+
+
+def test_every_backend_of_the_table_has_its_dockerfile() -> None:
+    assert {path.name.removesuffix(".Dockerfile") for path in BACKEND_FILES} == set(BACKENDS)
+
+
+@pytest.mark.parametrize("path", BACKEND_FILES, ids=names(BACKEND_FILES))
+def test_a_build_for_gpus_takes_its_architectures_from_its_argument(path: Path) -> None:
+    file = read_dockerfile(path.name.removesuffix(".Dockerfile"), IMAGES)
+    compiled = [rest for word, rest in instructions(path) if word == "RUN" and "_ARCHITECTURES=" in rest]
+    assert bool(file.architectures) == bool(compiled)
+    assert all("${ARCHITECTURES}" in rest for rest in compiled)
+
+
+@pytest.mark.parametrize("path", BACKEND_FILES, ids=names(BACKEND_FILES))
+def test_no_image_stands_on_an_older_suite_than_the_core(path: Path) -> None:
+    """The core's programs run with a newer C library than they were linked with, never with an older one."""
+    in_order = ("bookworm", "trixie", "forky")
+    core = read_dockerfile("core", IMAGES).suite
+    own = read_dockerfile(path.name.removesuffix(".Dockerfile"), IMAGES).suite
+    assert in_order.index(own) >= in_order.index(core)
 
 
 @pytest.mark.parametrize("path", BACKEND_FILES, ids=names(BACKEND_FILES))

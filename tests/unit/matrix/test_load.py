@@ -52,6 +52,7 @@ memory: 1.5GiB
 images:
   cpu: {ref: "ghcr.io/ggml-org/llama.cpp:full-b11312"}
   own: {build: cpu, binary_dir: /opt/x}
+  ada: {build: cuda, architectures: [sm_89, sm_86]}
 models:
   mine: {file: ../w/m.gguf}
   hub: {huggingface: a/b, revision: 0123456789abcdef0123456789abcdef01234567, filename: d/x.gguf, sha256: ABCDEF%s}
@@ -81,6 +82,7 @@ exclude: ["*/pp32*", "*@0/*"]
     assert (matrix.seed, matrix.memory_bytes) == (42, 3 * 2**29)
     assert matrix.images["cpu"].ref == "ghcr.io/ggml-org/llama.cpp:full-b11312"
     assert matrix.images["own"] == ImageSource(name="own", build="cpu", binary_dir="/opt/x")
+    assert matrix.images["ada"] == ImageSource(name="ada", build="cuda", architectures=("sm_89", "sm_86"))
     assert set(matrix.models) == {"m", "mine", "hub"}
     assert matrix.models["mine"].path == "../w/m.gguf", "relative to the matrix file, as it is written"
     assert matrix.models["hub"].sha256 == "abcdef" + "0" * 58

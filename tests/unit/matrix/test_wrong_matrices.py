@@ -172,6 +172,24 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "x.yaml:2:7: $.images.x.biuld: unknown key 'biuld'. Did you mean 'build'?",
         ],
     ),
+    "architectures_of_a_pulled_image": (
+        "images:\n  x: {ref: 'a/b:c', architectures: [sm_89]}\n" + CELL,
+        [
+            "x.yaml:2:21: $.images.x.architectures: 'architectures' needs 'build' beside it",
+        ],
+    ),
+    "architectures_wrong": (
+        "images:\n  x: {build: cuda, architectures: ['8.9']}\n" + CELL,
+        [
+            "x.yaml:2:36: $.images.x.architectures[0]: '8.9' is not a GPU architecture such as sm_89 or gfx1100",
+        ],
+    ),
+    "architectures_text": (
+        "images:\n  x: {build: cuda, architectures: sm_89}\n" + CELL,
+        [
+            "x.yaml:2:35: $.images.x.architectures: must be a list of the GPU architectures to compile for, such as [sm_89], not 'sm_89'",
+        ],
+    ),
     "image_text": (
         "images:\n  x: cpu\n" + CELL,
         [
