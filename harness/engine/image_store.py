@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -95,8 +95,7 @@ class DockerImageStore:
                 forcerm=True,
                 decode=True,
             )
-            for event in events:
-                _raise_if_refused(event)
+            for event in _until_refused(events):
                 if "stream" in event:
                     on_text(event["stream"])
                 elif "status" in event:
@@ -108,8 +107,7 @@ class DockerImageStore:
         meter = PullMeter()
         try:
             with self._asking(idle_timeout_s):
-                for event in self._client.pull(ref, stream=True, decode=True):
-                    _raise_if_refused(event)
+                for event in _until_refused(self._client.pull(ref, stream=True, decode=True)):
                     if meter.take(event):
                         on_bytes(meter.done, meter.total)
         except _SilentError as error:
@@ -119,10 +117,20 @@ class DockerImageStore:
     def import_tar(self, tar: Path, *, tag: str) -> str:
         """See `ImageStore.import_tar`."""
         repository, _, name = tag.rpartition(":")
+        latest = f"{repository}:latest"
+        before = self.inspect(latest)
         with self._asking(BUILD_SILENCE_S):
             answer = self._client.import_image_from_file(str(tar), repository=repository, tag=name)
+        imported = ""
         for line in str(answer).splitlines():
-            _raise_if_refused(json.loads(line))
+            event = json.loads(line)
+            _raise_if_refused(event)
+            imported = str(event.get("status") or imported)
+        if self.inspect(tag) is None and imported.startswith("sha256:"):
+            # Podman 4.3 names it `latest`, whatever tag was asked for.
+            self.tag(imported, tag)
+            if before is None and self.inspect(latest) is not None:
+                self._remove(latest)
         return self._id_of(tag)
 
     def tag(self, image: str, tag: str) -> None:
@@ -205,7 +213,8 @@ def _tags(image: Mapping[str, Any]) -> list[str]:
 
 
 def _own_tags(image: Mapping[str, Any]) -> list[str]:
-    return [tag for tag in _tags(image) if tag.startswith(OWN)]
+    # Podman writes the registry that it thinks of into every name.
+    return [tag for tag in _tags(image) if tag.removeprefix("docker.io/").removeprefix("localhost/").startswith(OWN)]
 
 
 def _unnamed_upon(roots: set[str], images: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -255,6 +264,18 @@ class PullMeter:
             self._layers[layer] = (total, total)
             return True
         return False
+
+
+def _until_refused(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The events of a stream; raises the refusal among them, if any, at the end, when its connection is given back."""
+    refused: Mapping[str, Any] | None = None
+    for event in events:
+        if "error" in event or "errorDetail" in event:
+            refused = refused or event
+        else:
+            yield event
+    if refused:
+        _raise_if_refused(refused)
 
 
 def _raise_if_refused(event: Mapping[str, object]) -> None:

@@ -23,6 +23,10 @@ from pathlib import Path
 from harness.engine.discovery import ping
 from tests.slow.engines.trees import Kind, tree
 
+PODMAN_FILES = {
+    # Without CAP_SYS_RESOURCE, as in many containers, Podman's builds fail on limits that it wants to raise.
+    "/etc/containers/containers.conf": '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n',
+}
 ENTER = Path(__file__).with_name("enter.sh")
 START_S = 90.0
 CGROUPS = Path("/sys/fs/cgroup")
@@ -73,7 +77,8 @@ def engine_beside(
             (state / name).mkdir()
         for name, text in (cdi or {}).items():
             (state / "cdi" / name).write_text(text)
-        for name, content in (files or {}).items():
+        own = PODMAN_FILES if kind.program == "podman" else {}
+        for name, content in {**own, **(files or {})}.items():
             _change(state / "upper", root, name, content)
         beside = Beside(kind=kind, host=f"unix://{state}/run/engine.sock", log=state / "engine.log", cdi=state / "cdi")
         with _running(beside, root, state, options, visible):

@@ -56,7 +56,8 @@ def benched(stack: ExitStack, name: str, folder: Path, **options: object) -> Ben
     stack.callback(engine.close)
     store = DockerImageStore.connect(beside.host)
     stack.callback(store.close)
-    return Bench(beside=beside, engine=engine, image=store.import_tar(small_image(kind.suite, folder), tag=TAG))
+    image = store.import_tar(small_image(kind.suite, folder), tag=TAG)
+    return Bench(beside=beside, engine=engine, image=image)
 
 
 @pytest.fixture(scope="session")

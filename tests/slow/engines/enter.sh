@@ -21,6 +21,8 @@ printf '%s\n' "$visible" | while IFS= read -r path; do
     mkdir -p "$root$path"
     mount --rbind "$path" "$root$path"
 done
+# crun refuses a version 2 hierarchy with controllers beside version 1, as some hosts have it.
+umount "$root/sys/fs/cgroup/unified" 2>/dev/null || true
 mkdir "$root/run/old"
 cd "$root"
 pivot_root . run/old

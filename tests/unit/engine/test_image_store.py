@@ -164,6 +164,43 @@ def test_an_import_that_fails_is_refused(tmp_path: Path) -> None:
         store('{"status":"x"}', '{"error":"no space left on device"}')[0].import_tar(tmp_path / "x", tag="a:b")
 
 
+class Podman4(FakeClient):
+    """Podman 4.3, which names what it imports `:latest` whatever tag was asked for."""
+
+    def __init__(self, *events: str) -> None:
+        super().__init__(*events)
+        self.names: dict[str, str] = {}
+
+    def import_image_from_file(self, *args: Any, **asked: Any) -> str:
+        self.names["a:latest"] = "sha256:2"
+        return super().import_image_from_file()
+
+    def inspect_image(self, ref: str) -> Any:
+        if ref not in self.names:
+            raise refusal(404, f"failed to find image {ref}: No such image")
+        return {"Id": self.names[ref]}
+
+    def tag(self, image: str, repository: str, name: str) -> None:
+        self.names[f"{repository}:{name}"] = image
+
+    def remove_image(self, image: str) -> None:
+        del self.names[image]
+
+
+def test_an_import_whose_tag_the_engine_ignored_is_named_afterwards(tmp_path: Path) -> None:
+    client = Podman4('{"status":"sha256:2","id":"sha256:2"}')
+    images = DockerImageStore(client)  # type: ignore[arg-type]
+    assert images.import_tar(tmp_path / "x", tag="a:b") == "sha256:2"
+    assert client.names == {"a:b": "sha256:2"}
+
+
+def test_a_name_that_was_there_before_stays(tmp_path: Path) -> None:
+    client = Podman4('{"status":"sha256:2","id":"sha256:2"}')
+    client.names = {"a:latest": "sha256:1"}
+    assert DockerImageStore(client).import_tar(tmp_path / "x", tag="a:b") == "sha256:2"  # type: ignore[arg-type]
+    assert client.names == {"a:latest": "sha256:2", "a:b": "sha256:2"}
+
+
 def test_free_space_is_only_known_where_it_can_be_seen(tmp_path: Path) -> None:
     images, client = store()
     assert images.free_bytes() is None
@@ -212,6 +249,31 @@ def test_only_our_own_images_and_what_was_built_upon_them_are_removed() -> None:
     removed = DockerImageStore(shelf).remove_own()  # type: ignore[arg-type]
     assert shelf.removed == ["stage2", "llama-bench-harness/base:trixie"]
     assert removed == ("llama-bench-harness/base:trixie",)
+
+
+@pytest.mark.parametrize("registry", ["docker.io/", "localhost/"])
+def test_our_own_images_are_known_by_the_names_that_podman_gives_them(registry: str) -> None:
+    shelf = Shelf()
+    shelf.listed = [
+        {"Id": "base", "ParentId": "", "RepoTags": [f"{registry}llama-bench-harness/base:trixie"]},
+        {"Id": "theirs", "ParentId": "", "RepoTags": [f"{registry}someone/else:1"]},
+    ]
+    assert DockerImageStore(shelf).remove_own() == (f"{registry}llama-bench-harness/base:trixie",)  # type: ignore[arg-type]
+
+
+def test_the_rest_of_a_refused_build_is_read_so_that_its_connection_is_given_back() -> None:
+    left: list[str] = []
+
+    class Refusing(FakeClient):
+        def build(self, **_: Any) -> Iterator[Any]:
+            yield {"error": "exit status 3"}
+            left.append("read to its end")
+
+    with pytest.raises(ImageStoreError, match="exit status 3"):
+        DockerImageStore(Refusing()).build(  # type: ignore[arg-type]
+            io.BytesIO(b""), tag="a:b", build_args={}, labels={}, on_text=print
+        )
+    assert left == ["read to its end"]
 
 
 def test_layers_without_a_size_are_not_counted() -> None:
