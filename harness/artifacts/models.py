@@ -181,6 +181,7 @@ def _facts(
         tensors_sha256=tensors,
         architecture=header.architecture,
         file_type=header.file_type,
+        bytes_per_token=header.bytes_per_token,
         n_params=header.n_params,
         n_layers=header.n_layers,
         context_length=header.context_length,

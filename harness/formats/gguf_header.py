@@ -10,6 +10,10 @@ from pathlib import Path
 from harness.errors import InputError
 from harness.formats.gguf_types import FILE_TYPES
 
+_LOOKED_UP = ("per_layer_token_embd.", "position_embd.", "token_types.")
+"""Embeddings that are never multiplied with: a token reads one row of them."""
+_EXPERTS = "_exps."
+
 
 class GgufError(InputError):
     """A file is no GGUF that llama.cpp would load.
@@ -115,6 +119,30 @@ class GgufHeader:
         for tensor in self.tensors:
             total[tensor.type] += tensor.size_bytes
         return dict(total.most_common())
+
+    @property
+    def bytes_per_token(self) -> int | None:
+        """Bytes of weights that generating one token alone reads.
+
+        Of an embedding only one row is read, unless it is the output matrix too; of the experts those that a token
+        uses. None where there are experts and the header does not say how many are used.
+        """
+        tied = not any(tensor.name == "output.weight" for tensor in self.tensors)
+        dense, experts = 0, 0
+        for tensor in self.tensors:
+            if tensor.name.startswith(_LOOKED_UP) or (tensor.name == "token_embd.weight" and not tied):
+                continue
+            if _EXPERTS in tensor.name:
+                experts += tensor.size_bytes
+            else:
+                dense += tensor.size_bytes
+        if not experts:
+            return dense
+        count = self._integer(f"{self.architecture}.expert_count")
+        used = self._integer(f"{self.architecture}.expert_used_count")
+        if not count or not used or used > count:
+            return None
+        return dense + experts * used // count
 
     def _integer(self, key: str) -> int | None:
         value = self.metadata.get(key)

@@ -147,6 +147,8 @@ class ModelFacts:
         n_layers: number of transformer blocks; None where the header does not say.
         context_length: tokens the model was trained for; None where the header does not say.
         file_type: quantization as the header names it.
+        bytes_per_token: of weights that generating one token reads; None where the header does not say how many
+            experts a token uses, and in records made before it was noted.
     """
 
     name: str
@@ -159,6 +161,7 @@ class ModelFacts:
     tensors_sha256: str | None = None
     architecture: str | None = None
     file_type: str | None = None
+    bytes_per_token: int | None = None
     n_params: int | None = None
     n_layers: int | None = None
     context_length: int | None = None

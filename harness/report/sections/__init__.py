@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.report.data import ReportData
-from harness.report.sections import controls, failures, method, proof, provenance, rates, reproduce, summary, superseded
+from harness.report.sections import (
+    bandwidth,
+    controls,
+    failures,
+    method,
+    proof,
+    provenance,
+    rates,
+    reproduce,
+    summary,
+    superseded,
+)
 from harness.values.block import Block
 
 SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
@@ -15,6 +26,7 @@ SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
     "superseded": superseded.render,
     "controls": controls.render,
     "proof": proof.render,
+    "bandwidth": bandwidth.render,
     "method": method.render,
     "reproduce": reproduce.render,
     "provenance": provenance.render,

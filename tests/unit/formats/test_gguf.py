@@ -1,5 +1,6 @@
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from harness.errors import InputError
 from harness.formats import gguf
 from harness.formats.gguf import ArraySummary, GgufError, read_header, tensors_sha256
+from harness.formats.gguf_header import GgufHeader, Tensor
 from harness.formats.gguf_types import FILE_TYPES, TENSOR_TYPES
 
 
@@ -280,3 +282,26 @@ def test_noise_gives_nothing_but_a_refusal(tmp_path: Path, tail: bytes, n_tensor
     path = tmp_path / "noise.gguf"
     path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, n_tensors, n_metadata) + tail)
     read_or_refuse(path)
+
+
+def weights(**sizes: int) -> GgufHeader:
+    tensors = tuple(
+        Tensor(name=name.replace("__", "."), shape=(1,), type="F32", offset=0, size_bytes=size)
+        for name, size in sizes.items()
+    )
+    metadata = {"general.architecture": "moe", "moe.expert_count": 8, "moe.expert_used_count": 2}
+    return GgufHeader(version=3, metadata=metadata, tensors=tensors, alignment=32, data_offset=0, size_bytes=0)
+
+
+def test_a_token_reads_one_row_of_an_embedding_and_the_whole_of_an_output() -> None:
+    assert weights(token_embd__weight=1000, output__weight=70, blk__0__ffn_up__weight=5).bytes_per_token == 75
+    # The output is the embedding where there is none of its own.
+    assert weights(token_embd__weight=1000, blk__0__ffn_up__weight=5).bytes_per_token == 1005
+    assert weights(token_embd__weight=1000, per_layer_token_embd__weight=9000).bytes_per_token == 1000
+
+
+def test_a_token_reads_the_experts_that_it_uses() -> None:
+    model = weights(output__weight=70, blk__0__ffn_up_exps__weight=800, blk__0__ffn_up_shexp__weight=3)
+    assert model.bytes_per_token == 70 + 3 + 200
+    unknown = replace(model, metadata={"general.architecture": "moe", "moe.expert_count": 8})
+    assert unknown.bytes_per_token is None
