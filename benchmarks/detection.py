@@ -1,8 +1,8 @@
 """Are slowdowns found that are there, and are none found that are not? With real containers on this machine.
 
 Every round starts six containers in random order: two pairs of the same model (A/A), and the same model with a few
-layers more, which makes it slower by a known share of its work: about 3 % and about 10 %. Ten rounds are one attempt; each
-attempt is judged by the comparison that the harness ships (paired t on per-round log ratios, 95 %).
+layers more, which makes it slower by a known share of its work: about 3 % and about 10 %. Ten rounds are one attempt,
+and each attempt is judged by the comparison that the harness ships (paired t on per-round log ratios, 95 %).
 
     .venv/bin/python benchmarks/detection.py --attempts 10
 
