@@ -45,6 +45,7 @@ def _told(function: Callable[..., None]) -> Callable[..., None]:
         "strict": "fail a run instead of flagging it when the machine does not become quiet",
         "gate_wait": "seconds to wait for a quiet machine before each run (default 300)",
         "retry_failed": "run cells again that failed before",
+        "budget": "as many whole rounds as fit into this time, such as 30m or 2h; at least those of the preset",
     },
     iterable=["only"],
 )
@@ -58,9 +59,11 @@ def matrix(
     strict: bool = False,
     gate_wait: float = 300.0,
     retry_failed: bool = False,
+    budget: str = "",
 ) -> None:
     """Measure everything that a matrix file names, and write its report. Continues where it stopped."""
     from harness.flows.measure import MeasureRequest, measure
+    from harness.flows.strategy import read_budget
 
     measure(
         MeasureRequest(
@@ -71,6 +74,7 @@ def matrix(
             strict=strict,
             gate_wait_s=float(gate_wait),
             retry_failed=retry_failed,
+            budget_s=read_budget(budget),
         )
     )
 

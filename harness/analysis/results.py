@@ -9,6 +9,7 @@ from statistics import fmean, median
 
 from harness.analysis.superseded import Superseded, superseded
 from harness.errors import InputError
+from harness.stats import until
 from harness.stats.intervals import (
     Interval,
     beyond_fences,
@@ -19,6 +20,7 @@ from harness.stats.intervals import (
     run_value,
     variation,
 )
+from harness.stats.verdicts import CONFIDENCE
 from harness.store.records import RecordStore
 from harness.store.sessions import Session, read_sessions
 from harness.values.bench import LogFacts
@@ -47,7 +49,8 @@ class CellResult:
     Attributes:
         runs: counted runs with samples, by round.
         failures: by round, 0 being the warm-up.
-        rounds_planned: counted rounds that the matrix asked for.
+        rounds_planned: counted rounds that the matrix asked for, as far as is known; more where more were made.
+        confidence: of its intervals: more than 95 % where the width decided when to stop.
         checks: of the warm-up, which is looked at closest; of the first run where the warm-up has none.
         log: what the warm-up's log said.
         argv: of a counted run; of the warm-up where there is none.
@@ -61,6 +64,7 @@ class CellResult:
     runs: tuple[RunValue, ...]
     failures: tuple[tuple[int, Failure], ...]
     rounds_planned: int
+    confidence: float
     screening: bool
     software: bool
     simulated: bool
@@ -91,10 +95,10 @@ class CellResult:
 
     @property
     def interval(self) -> Interval | None:
-        """The 95 % interval of the rate; None below six runs, and for screening always."""
+        """The interval of the rate; None below six runs, and for screening always."""
         if self.screening:
             return None
-        found = median_interval([run.ns_per_token for run in self.runs])
+        found = median_interval([run.ns_per_token for run in self.runs], confidence=self.confidence)
         return rate_interval(found) if found else None
 
     @property
@@ -230,7 +234,8 @@ def _cell_result(cell: Cell, session: Session, by_round: Mapping[int, tuple[Reco
         device=any_record.device if any_record else cell.device,
         runs=tuple(runs),
         failures=tuple(failures),
-        rounds_planned=session.rounds,
+        rounds_planned=_rounds_planned(session, by_round, runs),
+        confidence=CONFIDENCE if session.until is None else until.CONFIDENCE,
         screening=session.screening,
         software=cell.device == "software" or any(record.software for record, _ in by_round.values()),
         simulated=any(record.simulated for record, _ in by_round.values()),
@@ -238,3 +243,10 @@ def _cell_result(cell: Cell, session: Session, by_round: Mapping[int, tuple[Reco
         log=warm_up[0].log if warm_up else None,
         argv=any_record.argv if any_record else (),
     )
+
+
+def _rounds_planned(session: Session, by_round: Mapping[int, object], runs: Iterable[RunValue]) -> int:
+    """A fixed number, or what the widths of the intervals ask for."""
+    made = dict.fromkeys((round_ for round_ in by_round if round_ > 0), None) | {r.round: r.ns_per_token for r in runs}
+    wanted = session.rounds if session.until is None else until.rounds_wanted([made], goal=session.until)
+    return max(wanted, *made, 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.flows.console import Display, RunsDisplay
 from harness.flows.interrupts import Interrupts
+from harness.flows.progress import after_round, result, title
 from harness.flows.run_once import Setting, failed_without_container, run_key, run_once
 from harness.machine.page_cache import read_through
 from harness.matrix.strategies import Strategy
@@ -78,11 +79,20 @@ class Campaign:
             while planned := self.strategy.next(self.history):
                 # Runs come and go: what a killed run left over, cells that failed in the warm-up.
                 runs.left(self.left())
-                for plan in planned:
-                    if self.interrupts.stop.is_set():
-                        return
-                    if not self._make(plan, runs):
-                        break
+                if not self._make_all(planned, runs):
+                    return
+
+    def _make_all(self, planned: Sequence[Planned], runs: RunsDisplay) -> bool:
+        """Runs of one round, up to the first that does not go as planned. Returns False to stop for good."""
+        for plan in planned:
+            if self.interrupts.stop.is_set():
+                return False
+            if not self._make(plan, runs):
+                return True
+        line = after_round(planned[-1].round, self.strategy.groups, self.history)
+        if line:
+            self.display.say(line)
+        return True
 
     def _make(self, plan: Planned, runs: RunsDisplay) -> bool:
         """One run; one more where the engine went away. Returns whether everything went as planned."""
@@ -90,11 +100,11 @@ class Campaign:
         for retries_left in reversed(range(MAX_ENGINE_RETRIES + 1)):
             attempt = self.history.attempts.get((plan.key, plan.round), 0) + 1
             run = Run(key=plan.key, round=plan.round, order=plan.order, attempt=attempt, cells=cells)
-            runs.started(_title(run))
+            runs.started(title(run))
             begin = time.monotonic()
             record = self._one(run, plan.failure)
             self.history.take(record)
-            runs.finished(f"{_title(run)}  {_result(record)}", time.monotonic() - begin)
+            runs.finished(f"{title(run)}  {result(record, self.history)}", time.monotonic() - begin)
             failed = failures(record)
             if all(failure.reason is not Reason.ENGINE for failure in failed.values()):
                 return not failed
@@ -125,26 +135,3 @@ class Campaign:
         if path not in self._read and run.round > 0:
             read_through(path)
         self._read.add(path)
-
-
-def _title(run: Run) -> str:
-    first = run.cells[0]
-    label = f"#{first.label}" if first.label else ""
-    what = "warm-up" if run.round == 0 else f"round {run.round}"
-    again = f", attempt {run.attempt}" if run.attempt > 1 else ""
-    return f"{what}{again}: {first.backend}/{first.model}{label}"
-
-
-def _result(record: Record) -> str:
-    """The rates of a run in a few words, or the reason why there are none."""
-    tests = {cell.id: cell.test for cell in record.run.cells}
-    words = []
-    for outcome in record.outcomes:
-        test = tests[outcome.cell]
-        if outcome.failure is not None:
-            words.append(f"{test.name} {outcome.failure.reason}: {outcome.failure.detail[:120]}")
-        else:
-            samples = outcome.samples_ns[1:] or outcome.samples_ns
-            middle = sorted(samples)[len(samples) // 2]
-            words.append(f"{test.name} {1e9 * test.n_tokens / middle:.4g} t/s")
-    return ", ".join(words)

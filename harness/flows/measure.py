@@ -26,15 +26,14 @@ from harness.flows.prepare import Prepared, Target, local_models, prepare
 from harness.flows.read_matrix import Plan, read_matrix
 from harness.flows.run_once import Setting, model_identities, utc_now
 from harness.flows.source_version import source_version
+from harness.flows.strategy import choose_strategy
 from harness.flows.workspace import CHECKOUT, Workspace, find_workspace
 from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
 from harness.machine.gate import GateResult, wait_until_quiet
 from harness.machine.identity import checked_name, machine_name
 from harness.machine.locks import lock_folder, measuring_lock
 from harness.machine.vendors import discover_devices
-from harness.matrix.rounds import group_cells, round_order
-from harness.matrix.strategies.dominated import SkipDominated
-from harness.matrix.strategies.rounds import Rounds, fixed
+from harness.matrix.rounds import group_cells
 from harness.report.report import write_report
 from harness.store.history import History
 from harness.store.records import RecordStore
@@ -56,6 +55,7 @@ class MeasureRequest:
     strict: bool = False
     gate_wait_s: float = 300.0
     retry_failed: bool = False
+    budget_s: float | None = None
 
 
 def measure(request: MeasureRequest, *, workspace: Workspace | None = None, display: Display | None = None) -> None:
@@ -168,13 +168,8 @@ def _campaign(
     if repaired:
         display.say(repaired)
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
-    rounds = Rounds(
-        groups=groups,
-        order=lambda round_: round_order(len(groups), round_=round_, seed=matrix.seed),
-        wanted=fixed(matrix.preset.rounds),
-    )
     campaign = Campaign(
-        strategy=SkipDominated(rounds),
+        strategy=choose_strategy(groups, matrix, budget_s=request.budget_s),
         timeouts=plan.timeouts,
         setting=setting,
         store=store.append,
@@ -211,6 +206,7 @@ def _campaign(
             models=tuple(found for found in prepared.models.values() if isinstance(found, ModelFacts)),
             cells=plan.cells,
             keys={cell.id: group.key for group in groups for cell in group.cells},
+            until=matrix.preset.until,
         )
     )
     return campaign, store

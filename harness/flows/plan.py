@@ -15,6 +15,7 @@ from harness.flows.workspace import Workspace, find_workspace
 from harness.matrix.estimate import ModelSize, estimate
 from harness.matrix.remarks import remarks
 from harness.matrix.rounds import group_cells
+from harness.stats.until import LOOKS
 from harness.values.backend import BACKENDS
 
 
@@ -41,9 +42,11 @@ def show_plan(file: str, *, only: tuple[str, ...] = ()) -> None:
         rows.append((cell.id, BACKENDS[cell.backend].title, cell.model, duration(seconds) if seconds else "unknown"))
     display.say(columns(("cell", "backend", "model", "about"), rows))
     runs = len(groups) * (preset.rounds + 1)
+    rounds = str(preset.rounds) if preset.until is None else f"{LOOKS[0]} to {LOOKS[-1]}"
+    most = "" if preset.until is None else "at most "
     display.say(
-        f"{len(plan.cells)} cells in {len(groups)} groups; preset {preset.name}: a warm-up and {preset.rounds} "
-        f"rounds of {preset.repetitions} repetitions, {runs} containers, about {duration(guess.seconds)} "
+        f"{len(plan.cells)} cells in {len(groups)} groups; preset {preset.name}: a warm-up and {rounds} "
+        f"rounds of {preset.repetitions} repetitions, {most}{runs} containers, about {duration(guess.seconds)} "
         "(rough; without building images and fetching models)"
     )
     for name in guess.unknown:

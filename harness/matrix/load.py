@@ -18,6 +18,7 @@ from harness.matrix.groups import as_list, parse_group
 from harness.matrix.references import check_references
 from harness.matrix.registry import model_source
 from harness.matrix.schema import matrix_schema
+from harness.stats.until import LOOKS
 from harness.values.backend import BACKENDS
 from harness.values.matrix import PRESETS, ImageSource, Matrix, ModelSource, Preset
 
@@ -29,6 +30,8 @@ _UNITS = {"MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _MIN_MEMORY = 64 * 2**20
 # The first number of rounds at which a distribution-free 95 % interval of a median exists.
 _MIN_ROUNDS = 6
+_LEAST_WIDTH = 0.001
+_MOST_WIDTH = 0.2
 _REMEDY = "docs/matrix.md describes the format."
 
 
@@ -107,10 +110,37 @@ def _own_checks(document: Document, path: Path) -> list[Problem]:
             "the report's folder cannot be called like this file; add `name:` with letters, digits, '.', '_' and '-'"
         )
         problems.append(Problem(file=document.file, message=message))
+    problems += _about_until(document)
     memory = data.get("memory") if isinstance(data, dict) else None
     if isinstance(memory, str) and re.match(r"[0-9]", memory) and (_bytes(memory) or _MIN_MEMORY) < _MIN_MEMORY:
         problems.append(document.problem(("memory",), "less than 64MiB is too little for any model"))
     return problems
+
+
+def _about_until(document: Document) -> list[Problem]:
+    """What is wrong with `until`, and with what stands beside it."""
+    data = document.data
+    until = data.get("until") if isinstance(data, dict) else None
+    by_width = until is not None or (isinstance(data, dict) and data.get("preset") == "until")
+    if not by_width:
+        return []
+    problems = []
+    share = _share(until) if isinstance(until, str) else None
+    if share is not None and not _LEAST_WIDTH <= share <= _MOST_WIDTH:
+        problems.append(document.problem(("until",), f"{until} is out of range: 0.1% to 20%"))
+    if "rounds" in data:
+        looks = ", ".join(str(look) for look in LOOKS)
+        message = f"with `until` the widths decide, after {looks} rounds; remove one of the two"
+        problems.append(document.problem(("rounds",), message))
+    if data.get("preset") == "quick":
+        message = "'quick' has one round and no interval for `until`; use standard, rigorous or until"
+        problems.append(document.problem(("preset",), message))
+    return problems
+
+
+def _share(percent: str) -> float | None:
+    match = re.fullmatch(r"([0-9.]+) ?%", percent)
+    return float(match[1]) / 100 if match else None
 
 
 def _bytes(size: str) -> int | None:
@@ -144,7 +174,10 @@ def _image_source(name: str, entry: Mapping[str, Any]) -> ImageSource:
 
 
 def _preset(data: Mapping[str, Any]) -> Preset:
-    preset = PRESETS[data.get("preset", "standard")]
+    preset = PRESETS[data.get("preset", "until" if "until" in data else "standard")]
     rounds = int(data.get("rounds", preset.rounds))
     repetitions = int(data.get("repetitions", preset.repetitions))
+    until = _share(data["until"]) if "until" in data else preset.until
+    if until is not None:
+        return replace(preset, rounds=LOOKS[-1], repetitions=repetitions, screening=False, until=until)
     return replace(preset, rounds=rounds, repetitions=repetitions, screening=rounds < _MIN_ROUNDS)

@@ -14,8 +14,8 @@ The level is smaller than Pocock's table for four equally spaced looks at z valu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from statistics import fmean, stdev
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import stdev
 
 from harness.stats.students_t import two_sided_quantile
 
@@ -47,14 +47,18 @@ def narrow_enough(values: Sequence[float], *, goal: float) -> bool:
     return width is not None and width <= goal
 
 
-def rounds_wanted(values: Sequence[float], *, goal: float) -> int:
-    """How many rounds a cell with these run values needs, by what is known: the look at which it is or may be done."""
-    for look in LOOKS:
-        if len(values) < look or (len(values) == look and narrow_enough(values, goal=goal)):
+def rounds_wanted(series: Iterable[Mapping[int, float | None]], *, goal: float) -> int:
+    """How many rounds cells need that stop together: the first look that is not made, or at which all were narrow.
+
+    Args:
+        series: for each cell its run values by round; None in a round that was made and gave no number.
+    """
+    everything = tuple(series)
+    for look in LOOKS[:-1]:
+        made = all(round_ in values for values in everything for round_ in range(1, look + 1))
+        if not made or not everything:
+            return look
+        seen = ([v for round_, v in values.items() if round_ <= look and v is not None] for values in everything)
+        if all(narrow_enough(values, goal=goal) for values in seen):
             return look
     return LOOKS[-1]
-
-
-def centre(values: Sequence[float]) -> float:
-    """The geometric mean, which the t interval is around."""
-    return math.exp(fmean(math.log(value) for value in values))

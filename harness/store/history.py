@@ -57,6 +57,8 @@ class History:
         outcomes: the latest outcome by (run key, cell id, round); none of a cell that never had its turn.
         attempts: the last attempt by (run key, round).
         durations_s: of the last run by (run key, round), as the container took it.
+        records: how many were taken. containers_s: how long their containers took in all.
+        last_round: the highest round that was begun.
         tried: what this start has had its turn with, whatever came of it: it is not tried again before the next.
     """
 
@@ -64,10 +66,16 @@ class History:
     attempts: dict[tuple[str, int], int] = field(default_factory=dict)
     durations_s: dict[tuple[str, int], float] = field(default_factory=dict)
     tried: set[tuple[str, str, int]] = field(default_factory=set)
+    records: int = 0
+    containers_s: float = 0.0
+    last_round: int = 0
 
     def take(self, record: Record, *, earlier: bool = False) -> None:
         """Remember a record, later ones over earlier ones; `earlier` ones are of another start."""
         run = record.run
+        self.records += 1
+        self.containers_s += record.duration_ns / 1e9
+        self.last_round = max(self.last_round, run.round)
         self.attempts[run.key, run.round] = max(run.attempt, self.attempts.get((run.key, run.round), 0))
         self.durations_s[run.key, run.round] = record.duration_ns / 1e9
         waiting = {cell.id for cell in left_over(run.cells, failures(record))}
@@ -94,10 +102,14 @@ class History:
         outcome = self.outcomes.get((key, cell, round_))
         return outcome is not None and outcome.ok
 
-    def values(self, key: str, cell: Cell, *, rounds: int) -> tuple[float, ...]:
-        """The run values of a cell in ns per token, of the counted rounds up to `rounds` that have one."""
-        found = (self.outcomes.get((key, cell.id, round_)) for round_ in range(1, rounds + 1))
-        return tuple(run_value(o.samples_ns, n_tokens=cell.test.n_tokens) for o in found if o is not None and o.ok)
+    def by_round(self, key: str, cell: Cell) -> dict[int, float | None]:
+        """The run values of a cell in ns per token by counted round; None where a round was made without a number."""
+        found: dict[int, float | None] = {}
+        for round_ in range(1, self.last_round + 1):
+            outcome = self.outcomes.get((key, cell.id, round_))
+            if outcome is not None:
+                found[round_] = run_value(outcome.samples_ns, n_tokens=cell.test.n_tokens) if outcome.ok else None
+        return found
 
 
 def _passing(failure: Failure) -> bool:

@@ -30,6 +30,7 @@ class Session:
         cells: all that were planned, in the order of the matrix.
         keys: the key of the runs of each cell, by its id: records under another key are of another image, model,
             device or parameter.
+        until: how narrow the intervals were to be, as a share; `rounds` is then the most. None for a fixed number.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Session:
     models: tuple[ModelFacts, ...]
     cells: tuple[Cell, ...]
     keys: Mapping[str, str]
+    until: float | None = None
 
 
 def published(session: Session, *, home: Path | None = None) -> Session:

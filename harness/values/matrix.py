@@ -17,18 +17,22 @@ class Preset:
         rounds: passes over all cells that count; one discarded warm-up round comes before.
         repetitions: samples that llama-bench takes of each test in each run (`-r`); the first is kept but not counted.
         screening: too few rounds for an interval: shown as such and never compared.
+        until: how narrow the interval of every cell is to be, as a share (0.01 is +-1 %); `rounds` is then the most
+            that are made. None where the number of rounds is fixed.
     """
 
     name: str
     rounds: int
     repetitions: int
     screening: bool
+    until: float | None = None
 
 
 PRESETS: Mapping[str, Preset] = {
     "quick": Preset(name="quick", rounds=1, repetitions=3, screening=True),
     "standard": Preset(name="standard", rounds=6, repetitions=5, screening=False),
     "rigorous": Preset(name="rigorous", rounds=10, repetitions=5, screening=False),
+    "until": Preset(name="until", rounds=20, repetitions=5, screening=False, until=0.01),
 }
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from harness.store.history import History
-from harness.values.plan import Planned
+from harness.values.plan import Group, Planned
 
 
 class Strategy(Protocol):
     """What to run next. It decides from the records alone, so that a start can be continued by another."""
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Everything that it is about."""
 
     def next(self, history: History) -> tuple[Planned, ...]:
         """The runs to be made now, in order; empty when the work is done.

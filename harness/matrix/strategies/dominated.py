@@ -8,7 +8,7 @@ from harness.matrix.strategies.rounds import Rounds
 from harness.store.history import History
 from harness.values.cell import Cell
 from harness.values.failure import Failure, Phase, Reason
-from harness.values.plan import Planned
+from harness.values.plan import Group, Planned
 
 OUT_OF_MEMORY = frozenset({Reason.OOM_DEVICE, Reason.OOM_HOST})
 BATCH = ("n_batch", "n_ubatch")
@@ -44,6 +44,11 @@ class SkipDominated:
 
     def __init__(self, rounds: Rounds) -> None:
         self.rounds = rounds
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Those of the rounds."""
+        return self.rounds.groups
 
     def next(self, history: History) -> tuple[Planned, ...]:
         """As the rounds say; of each run the cells that are skipped apart, with the reason."""

@@ -33,9 +33,14 @@ class Rounds:
     """
 
     def __init__(self, *, groups: tuple[Group, ...], order: Callable[[int], Sequence[int]], wanted: Wanted) -> None:
-        self.groups = groups
+        self._groups = groups
         self.order = order
         self.wanted = wanted
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All groups, in the order of the matrix."""
+        return self._groups
 
     def next(self, history: History) -> tuple[Planned, ...]:
         """What is left of the first round that is not complete, in its order; empty when nothing is."""

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from harness.report.data import ReportData
+from harness.stats.until import CONFIDENCE, LOOKS
+from harness.store.sessions import Session
 from harness.values.block import Block, Heading, Paragraph, Table
 from harness.values.record import PROTOCOL
+
+_UNTIL = (
+    "Where the width of the intervals decided how many rounds were made, it was looked at after "
+    f"{', '.join(map(str, LOOKS[:-1]))} and {LOOKS[-1]} rounds only, and every interval is one of "
+    f"{100 * CONFIDENCE:.1f} %, so that all looks together cover with 95 %."
+)
 
 
 def render(data: ReportData) -> tuple[Block, ...]:
@@ -19,7 +27,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
         rows.append(
             (
                 machine.machine.machine,
-                f"{session.preset}: {session.rounds} x {session.repetitions}",
+                f"{session.preset}: {_rounds(session)} x {session.repetitions}",
                 str(session.seed),
                 str(len(used)),
                 f"{waited} / {not_quiet}",
@@ -38,6 +46,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
         "Governor",
         "Virtualization",
     )
+    widths = [m.latest.until for m in data.machines if m.latest.until is not None]
     return (
         Heading(level=2, text="How it was measured"),
         Paragraph(
@@ -46,5 +55,12 @@ def render(data: ReportData) -> tuple[Block, ...]:
             "programs use less than 5 % of the machine. The first repetition of a run is kept and not counted. "
             "Nothing is removed for being far from the rest. Intervals are between order statistics of the run values."
         ),
+        *([Paragraph(text=_UNTIL)] if widths else []),
         Table(columns=columns, rows=tuple(rows), align=("left",) * len(columns)),
     )
+
+
+def _rounds(session: Session) -> str:
+    if session.until is None:
+        return str(session.rounds)
+    return f"until ±{100 * session.until:.3g} %, {LOOKS[0]} to {LOOKS[-1]}"

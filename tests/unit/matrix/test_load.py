@@ -107,6 +107,20 @@ def test_few_rounds_are_for_looking_only(tmp_path: Path, rounds: int, *, screeni
     assert load(tmp_path, f"preset: quick\n{CELL}").preset.screening
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "until"),
+    [
+        ("until: 1%", "until", 0.01),
+        ("until: 0.5 %\npreset: rigorous", "rigorous", 0.005),
+        ("preset: until", "until", 0.01),
+    ],
+)
+def test_until_makes_as_many_rounds_as_it_needs(tmp_path: Path, text: str, name: str, until: float) -> None:
+    preset = load(tmp_path, f"{text}\n{CELL}").preset
+    assert (preset.name, preset.rounds, preset.screening) == (name, 20, False)
+    assert preset.until == pytest.approx(until)
+
+
 def test_a_file_name_that_names_no_folder_needs_a_name(tmp_path: Path) -> None:
     with pytest.raises(ProblemsError, match="add `name:`"):
         load(tmp_path, CELL, "my bench.yaml")

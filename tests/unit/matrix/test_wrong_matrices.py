@@ -54,7 +54,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "top_unknown": (
         "colour: red\n" + CELL,
         [
-            "x.yaml:1:1: $.colour: unknown key 'colour'. Known here: name, title, notes, preset, rounds, repetitions, seed, memory, images, models, cells, include, exclude",
+            "x.yaml:1:1: $.colour: unknown key 'colour'. Known here: name, title, notes, preset, rounds, until, repetitions, seed, memory, images, models, cells, include, exclude",
         ],
     ),
     "top_typo": (
@@ -199,13 +199,43 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "preset": (
         "preset: standart\n" + CELL,
         [
-            "x.yaml:1:9: $.preset: 'standart' is not one of quick, standard, rigorous. Did you mean 'standard'?",
+            "x.yaml:1:9: $.preset: 'standart' is not one of quick, standard, rigorous, until. Did you mean 'standard'?",
         ],
     ),
     "rounds_zero": (
         "rounds: 0\n" + CELL,
         [
             "x.yaml:1:9: $.rounds: 0 is too small: at least 1",
+        ],
+    ),
+    "until_without_percent": (
+        "until: 0.01\n" + CELL,
+        [
+            "x.yaml:1:8: $.until: must be a width in percent such as 1% or 0.5%, not 0.01",
+        ],
+    ),
+    "until_text": (
+        "until: narrow\n" + CELL,
+        [
+            "x.yaml:1:8: $.until: 'narrow' is not a width in percent such as 1% or 0.5%",
+        ],
+    ),
+    "until_out_of_range": (
+        "until: 0.05%\n" + CELL,
+        [
+            "x.yaml:1:8: $.until: 0.05% is out of range: 0.1% to 20%",
+        ],
+    ),
+    "until_with_rounds": (
+        "until: 1%\nrounds: 10\n" + CELL,
+        [
+            "x.yaml:2:9: $.rounds: with `until` the widths decide, after 8, 12, 16, 20 rounds; remove one of the two",
+        ],
+    ),
+    "until_with_quick": (
+        "preset: quick\nuntil: 1%\n" + CELL,
+        [
+            "x.yaml:1:9: $.preset: 'quick' has one round and no interval for `until`; use standard, rigorous or until",
         ],
     ),
     "rounds_text": (
@@ -605,7 +635,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "many": (
         "preset: standart\ncells:\n  - backend: cudda\n    model: gema\n    flash_attn: on\n    n_btach: 3\n",
         [
-            "x.yaml:1:9: $.preset: 'standart' is not one of quick, standard, rigorous. Did you mean 'standard'?",
+            "x.yaml:1:9: $.preset: 'standart' is not one of quick, standard, rigorous, until. Did you mean 'standard'?",
             "x.yaml:3:14: $.cells[0].backend: 'cudda' is not one of cpu, cuda, rocm, vulkan. Did you mean 'cuda'?",
             "x.yaml:4:12: $.cells[0].model: 'gema' is no model: neither in `models` here nor in matrices/models.yaml. Known: gemma3-270m-q4_k_m, synthetic-17m-q4_0, synthetic-117m-q4_0, synthetic-7b-q4_0",
             'x.yaml:5:17: $.cells[0].flash_attn: on is a boolean for some readers and text for others: write true, or quote it: "on"',

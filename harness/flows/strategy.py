@@ -1,0 +1,56 @@
+"""Which strategy a start follows: fixed rounds or `until`, within a budget or not, skipping what cannot fit."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from harness.errors import InputError
+from harness.matrix.rounds import round_order
+from harness.matrix.strategies import Strategy
+from harness.matrix.strategies.budget import Budget
+from harness.matrix.strategies.dominated import SkipDominated
+from harness.matrix.strategies.rounds import Rounds, Wanted, fixed
+from harness.matrix.strategies.until import Until
+from harness.stats.until import LOOKS
+from harness.values.matrix import Matrix
+from harness.values.plan import Group
+
+_BUDGET = re.compile(r"(?:(?P<h>[0-9]{1,4}) ?h)? ?(?:(?P<m>[0-9]{1,6}) ?m(?:in)?)? ?(?:(?P<s>[0-9]{1,8}) ?s)?")
+
+
+def read_budget(text: str) -> float | None:
+    """Seconds from `30m`, `2h`, `1h30m` or `90s`; None where the option was not given.
+
+    Raises:
+        InputError: it is no time.
+    """
+    if not text:
+        return None
+    match = _BUDGET.fullmatch(text.strip())
+    seconds = sum(int(match[unit] or 0) * each for unit, each in (("h", 3600), ("m", 60), ("s", 1))) if match else 0
+    if not seconds:
+        raise InputError(f"{text!r} is no time", where="--budget", remedy="Write it like 30m, 2h or 1h30m.")
+    return float(seconds)
+
+
+def choose_strategy(groups: tuple[Group, ...], matrix: Matrix, *, budget_s: float | None) -> Strategy:
+    """The strategy of a start. A budget counts from now."""
+    preset = matrix.preset
+    wanted: Wanted = fixed(preset.rounds) if preset.until is None else Until(goal=preset.until, groups=groups)
+    if budget_s is not None:
+        begin = time.monotonic()
+        wanted = Budget(
+            budget_s=budget_s,
+            elapsed_s=lambda: time.monotonic() - begin,
+            groups=groups,
+            fewest=preset.rounds if preset.until is None else LOOKS[0],
+            repetitions=preset.repetitions,
+            most=None if preset.until is None else wanted,
+        )
+    rounds = Rounds(
+        groups=groups,
+        order=lambda round_: round_order(len(groups), round_=round_, seed=matrix.seed),
+        wanted=wanted,
+    )
+    return SkipDominated(rounds)
