@@ -67,7 +67,19 @@ class Reason(StrEnum):
     DRIVER_TOO_OLD = "driver_too_old"
     """The driver is older than the image's runtime needs."""
     DEVICE_REQUEST = "device_request"
-    """The engine refused or does not understand the request for the device."""
+    """The engine refused or does not understand the request for the device, for another reason than those below."""
+    NO_RUNTIME = "no_runtime"
+    """The engine has no runtime or hook for this vendor's devices."""
+    CDI_OFF = "cdi_off"
+    """The engine does not know CDI, or has it switched off."""
+    CDI_DEVICE = "cdi_device"
+    """No CDI specification names the device."""
+    DEVICE_NODE = "device_node"
+    """The device's node does not exist where the engine looks for it."""
+    GROUP = "group"
+    """The container cannot be given the group that may open the device."""
+    REQUEST_DROPPED = "request_dropped"
+    """The engine accepted the request for the device and did not act on it."""
     IMAGE = "image"
     """The image cannot be had, or has no llama-bench."""
     MODEL = "model"
@@ -94,6 +106,12 @@ RETRIED_ON_RESUME = frozenset(
         Reason.NO_DEVICE,
         Reason.DEVICE_LOST,
         Reason.DEVICE_REQUEST,
+        Reason.NO_RUNTIME,
+        Reason.CDI_OFF,
+        Reason.CDI_DEVICE,
+        Reason.DEVICE_NODE,
+        Reason.GROUP,
+        Reason.REQUEST_DROPPED,
         Reason.PERMISSION,
         Reason.DRIVER_TOO_OLD,
     }

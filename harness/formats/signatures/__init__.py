@@ -18,5 +18,5 @@ def _by_rank(*parts: tuple[Signature, ...]) -> tuple[Signature, ...]:
 LOG_SIGNATURES = _by_rank(nvidia.LOG, amd.LOG, ggml_cuda.LOG, ggml_vulkan.LOG, llama_cpp.LOG)
 """Lines of standard error."""
 
-ENGINE_SIGNATURES = _by_rank(nvidia.ENGINE, engines.ENGINE)
+ENGINE_SIGNATURES = _by_rank(nvidia.ENGINE, amd.ENGINE, engines.ENGINE)
 """Words of a container engine that could not create or start a container."""

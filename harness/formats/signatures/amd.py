@@ -1,11 +1,9 @@
-"""What AMD's kernel driver and the libraries of ROCm say."""
+"""What AMD's kernel driver and the libraries of ROCm say, and engines about them."""
 
 from __future__ import annotations
 
 from harness.formats.signatures.signature import (
-    BUILT_FOR_OTHERS,
     DEVICE_LEFT,
-    GIVE_DEVICE,
     LESS_DEVICE_MEMORY,
     REPORT,
     Rank,
@@ -19,7 +17,9 @@ LOG: tuple[Signature, ...] = (
         Rank.PERMISSION,
         Reason.PERMISSION,
         Phase.LOAD,
-        "Give the user of the engine access to the device nodes: the groups that own /dev/kfd and /dev/dri.",
+        "The process in the container is not in the group that owns /dev/kfd: see `ls -ln /dev/kfd /dev/dri`. The "
+        "harness passes that group by its number; rootless engines cannot, so open the nodes by a udev rule, or use "
+        "an engine with root.",
         r"/dev/kfd\S*.*permission denied",
         r"permission denied.*/dev/kfd",
         gpu_only=True,
@@ -28,7 +28,8 @@ LOG: tuple[Signature, ...] = (
         Rank.DEVICE,
         Reason.NO_DEVICE,
         Phase.LOAD,
-        GIVE_DEVICE,
+        "rocBLAS finds no card in the container: mostly /dev/kfd or the render node is missing there, or may not be "
+        "opened; `invoke doctor` tells which.",
         r"Could not initialize Tensile host: No devices found",
         gpu_only=True,
     ),
@@ -36,7 +37,9 @@ LOG: tuple[Signature, ...] = (
         Rank.ARCHITECTURE,
         Reason.UNSUPPORTED,
         Phase.RUN,
-        BUILT_FOR_OTHERS,
+        "The image's rocBLAS has no kernels for this GPU's architecture: use an image that was built for it; for a "
+        "close relative of a supported one HSA_OVERRIDE_GFX_VERSION helps (such as 11.0.0 for gfx1103), and is "
+        "recorded.",
         r"TensileLibrary.*(?:Illegal seek|Cannot read|No such file)",
         r"Cannot read .*TensileLibrary",
         gpu_only=True,
@@ -56,4 +59,33 @@ LOG: tuple[Signature, ...] = (
         r"HSA_STATUS_ERROR_OUT_OF_RESOURCES",
     ),
     texts(Rank.ABORT, Reason.ABORT, Phase.RUN, REPORT, r"HSA_STATUS_ERROR_\w+"),
+)
+
+ENGINE: tuple[Signature, ...] = (
+    texts(
+        Rank.DEVICE,
+        Reason.DEVICE_NODE,
+        Phase.START,
+        "There is no /dev/kfd where the engine runs: load the driver (`sudo modprobe amdgpu`). WSL 2 has none, nor has "
+        "the virtual machine of Docker Desktop: `docker context use default`.",
+        r"custom device \\?\"/dev/kfd|stat /dev/kfd: no such file",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.CDI_DEVICE,
+        Phase.START,
+        "No CDI specification names this card: `sudo amd-ctk cdi generate --output=/etc/cdi/amd.json`, then "
+        "`amd-ctk cdi list` shows the names.",
+        r"unresolvable CDI devices.* amd\.com/",
+        r"unresolvable CDI devices amd\.com/",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.NO_RUNTIME,
+        Phase.START,
+        "The engine has no driver for requests of AMD's cards (Docker 29.3 is the first): name the card by its "
+        "nodes, which works on every engine, or install AMD's container toolkit and restart the engine.",
+        r"could not select device driver \\?\"amd\\?\"",
+        r"unknown (?:or invalid )?runtime (?:name: |specified )?amd",
+    ),
 )

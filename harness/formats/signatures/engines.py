@@ -1,37 +1,92 @@
-"""What container engines say that could not create or start a container: Docker, Podman, their runtimes."""
+"""What container engines say that could not create or start a container: Docker, Podman, their runtimes.
+
+What they say about one vendor's devices stands in that vendor's file and comes first.
+"""
 
 from __future__ import annotations
 
-from harness.formats.signatures.signature import GIVE_DEVICE, Rank, Signature, texts
+from harness.formats.signatures.signature import Rank, Signature, texts
 from harness.values.failure import Phase, Reason
+
+_CDI_OFF = (
+    'The engine has CDI switched off: Docker 25 to 28.1 need {"features": {"cdi": true}} in /etc/docker/daemon.json '
+    "and a restart, 28.2 and newer have it on, older ones have none."
+)
 
 ENGINE: tuple[Signature, ...] = (
     texts(
         Rank.DEVICE,
-        Reason.NO_DEVICE,
+        Reason.DEVICE_NODE,
         Phase.START,
-        GIVE_DEVICE,
+        "There is no render node where the engine runs: load the card's kernel driver; `ls -l /dev/dri` must show it. "
+        "Virtual machines of desktop engines have none.",
+        r"custom device \\?\"/dev/dri|stat /dev/dri/\S+: no such file",
+    ),
+    texts(
+        Rank.DEVICE,
+        Reason.DEVICE_REQUEST,
+        Phase.START,
+        "The engine took a CDI name for a path: this API takes CDI names as device requests only, on Docker 28.2 or "
+        "Podman 5.4 and newer.",
+        r"custom device \\?\"[\w.-]+/[\w.-]+=",
+        r"stat [\w.-]+/[\w.-]+=\S+: no such file or directory",
+    ),
+    texts(
+        Rank.DEVICE,
+        Reason.DEVICE_NODE,
+        Phase.START,
+        "The device's node does not exist where the engine runs: load its kernel driver, and see that the engine "
+        "runs on this machine and not in a virtual one.",
         r"gathering device information while adding custom device",
-        r"stat (?:/dev/|\w+\.com/)\S+: no such file or directory",
+        r"stat /dev/\S+: no such file or directory",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.CDI_OFF,
+        Phase.START,
+        _CDI_OFF,
+        r"could not select device driver \\?\"cdi\\?\"",
+        r"no CDI specification directories specified",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.CDI_DEVICE,
+        Phase.START,
+        "No CDI specification names this device: generate one with the vendor's container toolkit in /etc/cdi, "
+        "readable to all (`chmod 644`); `invoke doctor` lists the names that the engine knows.",
+        r"unresolvable CDI devices",
+        r"CDI device injection failed|inject CDI devices|setting up CDI devices",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.NO_RUNTIME,
+        Phase.START,
+        "The engine does not know this runtime or device driver: install the vendor's container toolkit, register it "
+        "with the engine, and restart the engine.",
+        r"could not select device driver",
+        r"unknown (?:or invalid )?runtime",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.GROUP,
+        Phase.START,
+        "The image has no group of this name: groups go by number (`stat -c %g /dev/dri/renderD128`), as the harness "
+        "passes them.",
+        r"unable to find group|looking up supplemental groups",
     ),
     texts(
         Rank.REQUEST,
         Reason.DEVICE_REQUEST,
         Phase.START,
-        "Install the vendor's container toolkit, or generate its CDI specification, and restart the engine.",
-        r"could not select device driver",
-        r"unresolvable CDI devices",
-        r"CDI device injection failed|inject CDI devices|setting up CDI devices|no CDI specification",
-        r"unknown (?:or invalid )?runtime",
-        r"unable to find group|looking up supplemental groups",
+        "The request itself is wrong, which is a mistake of this program: please report it with the record.",
         r"cannot set both Count and DeviceIDs",
-        r"in CDI device request",
+        r"unexpected (?:count|options) in CDI device request|in CDI device request",
     ),
     texts(
         Rank.PERMISSION,
         Reason.PERMISSION,
         Phase.START,
-        "Give the user of the engine access to the device node.",
+        "The engine may not use the device node: give its user access, or use an engine with root.",
         r"/dev/\S+.*(?:permission denied|operation not permitted)",
     ),
     texts(

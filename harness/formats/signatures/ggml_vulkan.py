@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from harness.formats.signatures.signature import (
     DEVICE_LEFT,
-    GIVE_DEVICE,
     LESS_DEVICE_MEMORY,
     Rank,
     Signature,
@@ -17,7 +16,8 @@ LOG: tuple[Signature, ...] = (
         Rank.PERMISSION,
         Reason.PERMISSION,
         Phase.LOAD,
-        "Give the user of the engine access to the render node: the group that owns it in /dev/dri.",
+        "The process in the container may not open the render node: it has to be in the group that owns it (`ls -ln "
+        "/dev/dri`), which the harness passes by its number and a rootless engine cannot pass.",
         r"/dev/dri\S*.*permission denied",
         r"permission denied.*/dev/dri",
         gpu_only=True,
@@ -26,8 +26,18 @@ LOG: tuple[Signature, ...] = (
         Rank.DEVICE,
         Reason.NO_DEVICE,
         Phase.LOAD,
-        GIVE_DEVICE,
+        "Vulkan sees no GPU in the container: the render node is not there or may not be opened, or the image has no "
+        "Vulkan driver for the card (Mesa's for AMD and Intel; for others the vendor's, handed over with the "
+        "`graphics` capability, and libglvnd). `invoke doctor` tells which part is missing.",
         r"ggml_vulkan: No devices found",
+        gpu_only=True,
+    ),
+    texts(
+        Rank.DEVICE,
+        Reason.NO_DEVICE,
+        Phase.LOAD,
+        "Vulkan has fewer devices in the container than GGML_VK_VISIBLE_DEVICES names: take the variable away, or "
+        "correct its index (it counts all Vulkan devices, those in software too).",
         r"Invalid device index \d+ in GGML_VK_VISIBLE_DEVICES",
         gpu_only=True,
     ),

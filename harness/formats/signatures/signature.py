@@ -67,6 +67,5 @@ GIVE_DEVICE = (
     "See that the device works on the host, that the engine hands it to containers, and that the image is for it; "
     "`invoke doctor` tells which part is missing."
 )
-BUILT_FOR_OTHERS = "Use an image that was built for this GPU's architecture."
 DEVICE_LEFT = "See the kernel's log of the host; a lower power limit or clock, or a newer driver, often helps."
 REPORT = "Try another build; if it stays so, report it to llama.cpp with the lines in the record."

@@ -146,12 +146,12 @@ def test_the_user_comes_first(ended):
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        ('could not select device driver "" with capabilities: [[gpu]]', Reason.DEVICE_REQUEST),
-        ('could not select device driver "cdi" with capabilities: []', Reason.DEVICE_REQUEST),
-        ("CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=0", Reason.DEVICE_REQUEST),
-        ("Unknown runtime specified nvidia", Reason.DEVICE_REQUEST),
-        ("unknown or invalid runtime name: nvidia", Reason.DEVICE_REQUEST),
-        ("Unable to find group render: no matching entries in group file", Reason.DEVICE_REQUEST),
+        ('could not select device driver "" with capabilities: [[gpu]]', Reason.NO_RUNTIME),
+        ('could not select device driver "cdi" with capabilities: []', Reason.CDI_OFF),
+        ("CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=0", Reason.CDI_DEVICE),
+        ("Unknown runtime specified nvidia", Reason.NO_RUNTIME),
+        ("unknown or invalid runtime name: nvidia", Reason.NO_RUNTIME),
+        ("Unable to find group render: no matching entries in group file", Reason.GROUP),
         (
             "OCI runtime create failed: nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9",
             Reason.DRIVER_TOO_OLD,
@@ -161,9 +161,9 @@ def test_the_user_comes_first(ended):
         ("nvidia-container-cli: device error: unknown device id: 7", Reason.NO_DEVICE),
         (
             'error gathering device information while adding custom device "/dev/kfd": no such file or directory',
-            Reason.NO_DEVICE,
+            Reason.DEVICE_NODE,
         ),
-        ("container create: stat /dev/kfd: no such file or directory", Reason.NO_DEVICE),
+        ("container create: stat /dev/kfd: no such file or directory", Reason.DEVICE_NODE),
         ("nvidia-container-cli: mount error: failed to add device rules: bpf_prog_query failed", Reason.PERMISSION),
         ("exec /app/llama-bench: exec format error", Reason.IMAGE),
         ('exec: "/app/llama-bench": stat /app/llama-bench: no such file or directory', Reason.IMAGE),
