@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -47,7 +48,7 @@ def read(lines: Iterable[str]) -> BenchOutput:
                 noise.append(_shortened(text))
             continue
         try:
-            rows.append(_row(_parsed(text)))
+            rows.append(replace(_row(_parsed(text)), line=number - 1))
         except ValueError as error:
             if len(problems) < MAX_PROBLEMS:
                 problems.append(f"line {number}: {_shortened(str(error))}")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.formats import llama_log
-from harness.measure import placement
+from harness.measure import during, placement
 from harness.measure.diagnosis import diagnose
 from harness.measure.llama_bench import match
 from harness.measure.parameters import differences
@@ -24,6 +24,7 @@ from harness.values.container import ContainerExit, Passthrough
 from harness.values.facts import ImageFacts, ModelFacts
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.record import Outcome
+from harness.values.telemetry import Telemetry
 
 RATE_TOLERANCE = 1e-4
 """Relative. `samples_ts` are printed with six digits."""
@@ -63,6 +64,8 @@ def judge(
     image: ImageFacts,
     model: ModelFacts,
     repetitions: int,
+    telemetry: Telemetry | None = None,
+    placed: LogFacts | None = None,
 ) -> tuple[Outcome, ...]:
     """Samples with their proofs, or a failure, for each cell in the order given.
 
@@ -72,6 +75,8 @@ def judge(
         log: of a run with `-v`; None leaves the checks out that need it.
         backend: name in `BACKENDS`.
         repetitions: samples that were asked for of each test.
+        telemetry: how the devices were meanwhile; None leaves what it would prove unobservable.
+        placed: the log of the warm-up of the same key, for runs without one of their own.
     """
     warnings = log.warnings if log else llama_log.read(line.text for line in ended.stderr).warnings
     debug = llama_log.not_a_release_build(warnings)
@@ -96,6 +101,9 @@ def judge(
         ]
         if log is not None:
             findings += placement.findings(cell, log, device=passthrough.device, is_gpu=BACKENDS[backend].is_gpu)
+        if BACKENDS[backend].is_gpu:
+            software = cell.device == "software" or is_software(passthrough.expect)
+            findings += during.findings(cell, row, telemetry, log=log or placed, model=model, software=software)
         outcomes.append(_outcome(cell, row, findings))
     return tuple(outcomes)
 

@@ -13,6 +13,7 @@ class BenchRow:
     Attributes:
         raw: the whole object as printed, unknown fields included.
         samples_ns: one duration a repetition.
+        line: index of its line in what was read; None where that is not known. Its stamp is the end of the test.
     """
 
     raw: Mapping[str, object]
@@ -28,6 +29,7 @@ class BenchRow:
     n_depth: int
     avg_ts: float
     samples_ns: tuple[int, ...]
+    line: int | None = None
 
     @property
     def n_tokens(self) -> int:

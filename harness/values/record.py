@@ -9,6 +9,7 @@ from enum import StrEnum
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.failure import Failure
+from harness.values.telemetry import Telemetry
 
 PROTOCOL = "paired-rounds/1"
 
@@ -31,6 +32,14 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A rule of validity that a run broke, and by what evidence. The run is kept and not counted."""
+
+    rule: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One container to be started: the ordered cells that share one loaded model, in one round.
 
@@ -39,6 +48,7 @@ class Run:
         round: 0 is the discarded warm-up, counted rounds begin at 1.
         order: place within its round, 0-based.
         attempt: 1 for the first; grows when an interrupted run is made again.
+        repeat: how often the whole round was repeated before, since a run of it was invalid.
         cells: in the order in which llama-bench prints their rows.
     """
 
@@ -47,6 +57,7 @@ class Run:
     order: int
     attempt: int
     cells: tuple[Cell, ...]
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +98,8 @@ class Record:
         log: what the `-v` log said; only in round 0.
         diagnosis: further lines of stderr that matter for a failure, redacted, at most 4 KiB.
         simulated: from a fake engine or a test image; can never be published.
+        telemetry: how device and host were meanwhile; None where no container was started.
+        invalid: the rules of validity that it broke; a run with one is shown and never counted.
     """
 
     id: str = ""
@@ -116,8 +129,10 @@ class Record:
     diagnosis: str = ""
     software: bool = False
     simulated: bool = False
+    telemetry: Telemetry | None = None
+    invalid: tuple[Violation, ...] = ()
 
     @property
     def counted(self) -> bool:
-        """Whether its samples count: not those of the warm-up round."""
-        return self.run.round > 0
+        """Whether its samples count: not those of the warm-up round, nor those of an invalid run."""
+        return self.run.round > 0 and not self.invalid

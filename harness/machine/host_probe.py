@@ -1,0 +1,109 @@
+"""What the kernel tells of the host and of one container while a run goes on: CPU time, steal, swap, stalls, faults."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness.machine.cgroups import ContainerGroup
+from harness.machine.facts import MachineRoots
+from harness.values.telemetry import HOST_FIELDS, HostReading
+
+TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+US = 1000
+
+NO_CONTAINER = "the container's control group is not found on this host"
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+
+
+def _pairs(text: str | None) -> dict[str, int]:
+    """`name number` lines."""
+    pairs = (line.split()[:2] for line in (text or "").splitlines())
+    return {pair[0].rstrip(":"): int(pair[1]) for pair in pairs if len(pair) > 1 and pair[1].isdigit()}
+
+
+class HostProbe:
+    """Looks at the host, and at a container once it is told of one.
+
+    Args:
+        roots: where the kernel shows itself.
+        clock: monotonic, in ns.
+        own_cpu_ns: CPU time of this process.
+    """
+
+    def __init__(
+        self,
+        roots: MachineRoots | None = None,
+        *,
+        clock: Callable[[], int] = time.monotonic_ns,
+        own_cpu_ns: Callable[[], int] = time.process_time_ns,
+    ) -> None:
+        self._roots = roots or MachineRoots()
+        self._clock = clock
+        self._own_cpu_ns = own_cpu_ns
+        self._group: ContainerGroup | None = None
+        self._seen: set[str] = set()
+
+    def watch(self, container_id: str) -> None:
+        """Look at this container too from now on; where it is not found, `missing` says so."""
+        self._group = ContainerGroup.find(container_id, self._roots.sys / "fs/cgroup")
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Why fields never had a value."""
+        absent = [name for name in HOST_FIELDS if name not in self._seen]
+        reasons = {
+            "stall": "this kernel shows no pressure stall information",
+            "container": NO_CONTAINER if self._group is None else "the control group does not tell",
+        }
+        return {name: reasons.get(name.partition("_")[0], "/proc does not tell") for name in absent}
+
+    def read(self) -> HostReading:
+        """One look. Never raises; what cannot be had is None."""
+        at_ns = self._clock()
+        found = {
+            **self._cpu(),
+            **self._memory(),
+            **self._stalls(),
+            "own_cpu_ns": self._own_cpu_ns(),
+            **(self._group.read() if self._group else {}),
+        }
+        self._seen |= found.keys()
+        return HostReading(at_ns=at_ns, **found)
+
+    def _cpu(self) -> dict[str, int]:
+        first = (_read(self._roots.proc / "stat") or "").partition("\n")[0].split()
+        if len(first) < 9 or first[0] != "cpu" or not all(word.isdigit() for word in first[1:9]):  # noqa: PLR2004 - eight counters
+            return {}
+        user, nice, system, idle, iowait, irq, softirq, steal = (int(word) * TICK_NS for word in first[1:9])
+        busy = user + nice + system + irq + softirq
+        return {"cpu_busy_ns": busy, "cpu_steal_ns": steal, "cpu_total_ns": busy + idle + iowait + steal}
+
+    def _memory(self) -> dict[str, int]:
+        found = {}
+        available = _pairs(_read(self._roots.proc / "meminfo")).get("MemAvailable")
+        if available is not None:
+            found["memory_available_bytes"] = available * 1024
+        events = _pairs(_read(self._roots.proc / "vmstat"))
+        for name, event in (("swap_in_bytes", "pswpin"), ("swap_out_bytes", "pswpout")):
+            if event in events:
+                found[name] = events[event] * mmap.PAGESIZE
+        return found
+
+    def _stalls(self) -> dict[str, int]:
+        found = {}
+        for resource in ("cpu", "memory", "io"):
+            text = _read(self._roots.proc / "pressure" / resource) or ""
+            some = text.partition("\n")[0].rpartition("total=")[2]
+            if text.startswith("some") and some.strip().isdigit():
+                found[f"stall_{resource}_ns"] = int(some) * US
+        return found
