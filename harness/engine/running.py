@@ -17,11 +17,16 @@ def run(
     timeout_s: float,
     cancel: Event | None = None,
     on_line: Callable[[str, str], None] | None = None,
+    on_start: Callable[[str], None] | None = None,
 ) -> ContainerExit:
     """Start `spec` and wait for its end, at most `timeout_s` seconds after the start.
+
+    `on_start` is called with the container's id; it must not raise.
 
     Never raises for what the container or the engine does: that is in the `ContainerExit`.
     """
     running = engine.start(spec, on_line=on_line)
+    if on_start is not None:
+        on_start(running.container_id)
     deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
     return running.wait(deadline_ns=deadline_ns, cancel=cancel or Event())

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from harness.flows.console import Display, RunsDisplay
 from harness.flows.interrupts import Interrupts
+from harness.flows.observe import resident_bytes
 from harness.flows.progress import after_round, result, title
 from harness.flows.run_once import Setting, failed_without_container, run_key, run_once
 from harness.machine.page_cache import read_through
+from harness.machine.sampler import Sampler
 from harness.matrix.strategies import Strategy
 from harness.store.history import History, failures
 from harness.values.cell import Cell
@@ -62,6 +65,11 @@ class Campaign:
         self.display = display
         self._read: set[Path] = set()
 
+    def close(self) -> None:
+        """Look at no device any more."""
+        if self.setting.watch:
+            self.setting.watch.close()
+
     def left(self) -> int:
         """How many runs are left by what is known now."""
         return self.strategy.left(self.history)
@@ -99,7 +107,9 @@ class Campaign:
         cells = plan.cells
         for retries_left in reversed(range(MAX_ENGINE_RETRIES + 1)):
             attempt = self.history.attempts.get((plan.key, plan.round), 0) + 1
-            run = Run(key=plan.key, round=plan.round, order=plan.order, attempt=attempt, cells=cells)
+            run = Run(
+                key=plan.key, round=plan.round, order=plan.order, attempt=attempt, cells=cells, repeat=plan.repeat
+            )
             runs.started(title(run))
             begin = time.monotonic()
             record = self._one(run, plan.failure)
@@ -107,7 +117,8 @@ class Campaign:
             runs.finished(f"{title(run)}  {result(record, self.history)}", time.monotonic() - begin)
             failed = failures(record)
             if all(failure.reason is not Reason.ENGINE for failure in failed.values()):
-                return not failed
+                # An invalid run spoils its round: the strategy says how it goes on.
+                return not failed and not (record.invalid and run.round > 0)
             if not retries_left or plan.failure is not None:
                 # Where the engine is gone for good, every further run would say the same.
                 self.setting.engine.facts()
@@ -124,10 +135,26 @@ class Campaign:
             with self.interrupts.during_run():
                 return self.store(failed_without_container(run, failure, self.setting))
         self._warm_page_cache(run)
-        gate = self.setting.gate()
-        with self.interrupts.during_run():
-            record = run_once(run, self.setting, gate=gate, timeouts=self.timeouts, cancel=self.interrupts.cancel)
-            return self.store(record)
+        cell, placed = run.cells[0], self.history.placed.get(run.key)
+        resident = resident_bytes(cell, self.setting.prepared.model(cell), placed)
+        with self._watching(cell) as sampler:
+            gate = self.setting.gate(sampler.latest if sampler else tuple, resident)
+            with self.interrupts.during_run():
+                record = run_once(
+                    run,
+                    self.setting,
+                    gate=gate,
+                    timeouts=self.timeouts,
+                    cancel=self.interrupts.cancel,
+                    sampler=sampler,
+                    placed=placed,
+                )
+                return self.store(record)
+
+    def _watching(self, cell: Cell) -> AbstractContextManager[Sampler | None]:
+        """Looks at the devices of a run from before its gate to its end."""
+        watch = self.setting.watch
+        return watch.during((self.setting.prepared.target(cell).device,)) if watch else nullcontext()
 
     def _warm_page_cache(self, run: Run) -> None:
         """Read the model once in each start: a campaign that is continued has its warm-up round behind it."""

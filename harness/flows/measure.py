@@ -21,6 +21,7 @@ from harness.errors import CellsFailedError, InterruptedByUserError
 from harness.flows.campaign import Campaign, make_groups
 from harness.flows.console import Display
 from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
+from harness.flows.gatekeeper import Gatekeeper
 from harness.flows.interrupts import Interrupts, interruption
 from harness.flows.prepare import Prepared, Target, local_models, prepare
 from harness.flows.read_matrix import Plan, read_matrix
@@ -29,10 +30,10 @@ from harness.flows.source_version import source_version
 from harness.flows.strategy import choose_strategy
 from harness.flows.workspace import CHECKOUT, Workspace, find_workspace
 from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
-from harness.machine.gate import GateResult, wait_until_quiet
 from harness.machine.identity import checked_name, machine_name
 from harness.machine.locks import lock_folder, measuring_lock
 from harness.machine.vendors import discover_devices
+from harness.machine.watch import Watch
 from harness.matrix.rounds import group_cells
 from harness.report.report import write_report
 from harness.store.history import History
@@ -94,6 +95,8 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
             except InterruptedByUserError:
                 # Between two runs: what is recorded is complete, and the report says that it is partial.
                 interrupts.stop.set()
+            finally:
+                campaign.close()
         if store.machines():
             report = write_report(store.folder, simulated=store.simulated)
             display.say(f"report: {_shown(report, workspace)}")
@@ -158,7 +161,8 @@ def _campaign(
         prepared=prepared,
         identities=model_identities(prepared),
         engine=engine,
-        gate=lambda: _gate(request, interrupts, display),
+        gate=Gatekeeper(max_wait_s=request.gate_wait_s, cancel=interrupts.stop, display=display),
+        watch=Watch(machine.devices),
         strict=request.strict,
         simulated=store.simulated,
         journal=lambda event, fields: store.journal(machine.machine, event, fields),
@@ -168,6 +172,7 @@ def _campaign(
     if repaired:
         display.say(repaired)
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
+    history.keys = frozenset(group.key for group in groups)
     campaign = Campaign(
         strategy=choose_strategy(groups, matrix, budget_s=request.budget_s),
         timeouts=plan.timeouts,
@@ -225,21 +230,6 @@ def _history(store: RecordStore, machine: str, *, retry_failed: bool) -> History
         kept = tuple(outcome for outcome in record.outcomes if outcome.ok or not retry_failed)
         history.take(replace(record, outcomes=kept), earlier=True)
     return history
-
-
-def _gate(request: MeasureRequest, interrupts: Interrupts, display: Display) -> GateResult:
-    told = False
-
-    def on_wait(share: float) -> None:
-        nonlocal told
-        if not told:
-            told = True
-            display.say(
-                f"waiting until the machine is quiet: other programs use {100 * share:.0f} % of its CPU time "
-                f"(at most {request.gate_wait_s:.0f} s; --gate-wait changes that)"
-            )
-
-    return wait_until_quiet(cancel=interrupts.stop, max_wait_s=request.gate_wait_s, on_wait=on_wait)
 
 
 def _shown(path: Path, workspace: Workspace) -> str:

@@ -23,13 +23,17 @@ def title(run: Run) -> str:
     label = f"#{first.label}" if first.label else ""
     what = "warm-up" if run.round == 0 else f"round {run.round}"
     again = f", attempt {run.attempt}" if run.attempt > 1 else ""
+    again += f", the round's repetition {run.repeat}" if run.repeat else ""
     return f"{what}{again}: {first.backend}/{first.model}{label}"
 
 
 def result(record: Record, history: History) -> str:
     """The rates of a run in a few words, or the reason why there are none: `tg32 42.1 t/s (median 41.9 ±1.3 %)`."""
     cells = {cell.id: cell for cell in record.run.cells}
-    return ", ".join(_outcome(outcome, cells[outcome.cell], record.run, history) for outcome in record.outcomes)
+    words = [_outcome(outcome, cells[outcome.cell], record.run, history) for outcome in record.outcomes]
+    if record.invalid:
+        words.append("invalid: " + "; ".join(f"{broken.rule}: {broken.evidence}" for broken in record.invalid))
+    return ", ".join(words)
 
 
 def _outcome(outcome: Outcome, cell: Cell, run: Run, history: History) -> str:

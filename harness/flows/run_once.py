@@ -14,14 +14,20 @@ from threading import Event
 from harness.artifacts.hashing import file_identity
 from harness.artifacts.models import MODEL_PATH
 from harness.engine.running import run as run_container
+from harness.flows.gatekeeper import Gate
+from harness.flows.observe import observed
 from harness.flows.prepare import Prepared
 from harness.formats import llama_bench as bench_output
 from harness.formats import llama_log
 from harness.machine.gate import GateResult
+from harness.machine.sampler import Sampler
+from harness.machine.watch import Watch
 from harness.measure.diagnosis import relevant_stderr
 from harness.measure.llama_bench import argv as bench_argv
 from harness.measure.proof import judge, ran_on_software
+from harness.measure.validity import violations
 from harness.values.backend import BACKENDS
+from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.container import BindMount, ContainerSpec
 from harness.values.facts import ModelFacts
@@ -57,10 +63,11 @@ class Setting:
     prepared: Prepared
     identities: Mapping[str, str | None] = field(default_factory=dict)
     engine: Engine
-    gate: Callable[[], GateResult]
+    gate: Gate
     journal: Callable[[str, Mapping[str, object]], None]
     strict: bool = False
     simulated: bool = False
+    watch: Watch | None = None
 
 
 def utc_now() -> str:
@@ -176,8 +183,8 @@ def _not_quiet(gate: GateResult) -> Failure:
     return Failure(
         phase=Phase.PREPARE,
         reason=Reason.NOT_QUIET,
-        detail=f"others used {100 * (gate.foreign_cpu or 0):.0f} % of the CPU time, waited {gate.waited_s:.0f} s",
-        remedy="Stop them, or run without --strict: the run is then flagged instead.",
+        detail=f"{'; '.join(condition.value for condition in gate.closed)} (waited {gate.waited_s:.0f} s)"[:300],
+        remedy="See to that, or run without --strict: the run is then flagged instead.",
     )
 
 
@@ -205,13 +212,24 @@ def _timeout_s(run: Run, timeouts: Mapping[str, float]) -> float:
     return max((timeouts.get(cell.id, DEFAULT_TIMEOUT_S) for cell in run.cells), default=DEFAULT_TIMEOUT_S)
 
 
-def run_once(run: Run, setting: Setting, *, gate: GateResult, timeouts: Mapping[str, float], cancel: Event) -> Record:
+def run_once(
+    run: Run,
+    setting: Setting,
+    *,
+    gate: GateResult,
+    timeouts: Mapping[str, float],
+    cancel: Event,
+    sampler: Sampler | None = None,
+    placed: LogFacts | None = None,
+) -> Record:
     """Start the container of a run, wait for it, and judge what came out of it.
 
     Args:
         gate: how the machine was just before.
         timeouts: seconds by cell id, where the matrix gives one.
         cancel: ends the container at once.
+        sampler: looks at devices and host since before the gate; it is stopped here. None for no telemetry.
+        placed: the log of the warm-up of the same key, where it is known.
 
     Returns:
         The record, not yet stored.
@@ -229,11 +247,18 @@ def run_once(run: Run, setting: Setting, *, gate: GateResult, timeouts: Mapping[
     spec = _spec(run, argv, setting)
     setting.journal("creating", {"container": spec.name, "run": run.key, "round": run.round, "attempt": run.attempt})
     started_utc, begin = utc_now(), time.monotonic_ns()
-    ended = run_container(setting.engine, spec, timeout_s=_timeout_s(run, timeouts), cancel=cancel)
+    ended = run_container(
+        setting.engine,
+        spec,
+        timeout_s=_timeout_s(run, timeouts),
+        cancel=cancel,
+        on_start=sampler.started if sampler else None,
+    )
     duration_ns = time.monotonic_ns() - begin
     target, image, model = prepared.target(first), prepared.image(first), prepared.model(first)
     output = bench_output.read(line.text for line in ended.stdout)
     log = llama_log.read(line.text for line in ended.stderr) if warm_up else None
+    telemetry = observed(run.cells, ended, output, sampler.stop()) if sampler else None
     outcomes = judge(
         run.cells,
         ended,
@@ -244,6 +269,8 @@ def run_once(run: Run, setting: Setting, *, gate: GateResult, timeouts: Mapping[
         image=image,
         model=model,
         repetitions=repetitions,
+        telemetry=telemetry,
+        placed=placed,
     )
     if exchanged := _exchanged(run, setting):
         outcomes = tuple(replace(outcome, samples_ns=(), failure=exchanged) for outcome in outcomes)
@@ -273,4 +300,6 @@ def run_once(run: Run, setting: Setting, *, gate: GateResult, timeouts: Mapping[
         diagnosis="" if all(o.ok for o in outcomes) else relevant_stderr([line.text for line in ended.stderr]),
         software=ran_on_software(output) or target.device.kind == "software",
         simulated=setting.simulated or setting.engine.simulated or target.device.simulated or image.simulated,
+        telemetry=telemetry,
+        invalid=violations(telemetry),
     )

@@ -21,8 +21,8 @@ INTERVAL_S = 0.1
 WATCH_EVERY = 10
 """Devices that the cells do not compute on are looked at once in so many looks."""
 
-IDLE_S = 0.5
-"""How long the device is looked at before the container is started."""
+IDLE_NS = 2_000_000_000
+"""How much before the container is kept: what was seen while the gate was closed is not how the device is idle."""
 
 MOST_LOOKS = 200_000
 """More than five hours at ten a second; looks beyond are left out, and the telemetry says so."""
@@ -46,7 +46,6 @@ class Sampler:
         watched: the devices; their probes are used by this thread only, and closed by whoever made them.
         host: looks at the host.
         interval_s: between two looks.
-        idle_s: how long `start` waits, so that there are looks at the idle device.
         proc: root of procfs, where processes tell whose they are.
     """
 
@@ -56,45 +55,54 @@ class Sampler:
         host: HostProbe,
         *,
         interval_s: float = INTERVAL_S,
-        idle_s: float = IDLE_S,
         proc: Path = Path("/proc"),
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._watched = tuple(watched)
         self._host = host
         self._interval_s = interval_s
-        self._idle_s = idle_s
         self._clock = clock
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._owners = _Owners(proc)
         self._container = ""
+        self._container_ns: int | None = None
         self._devices: tuple[list[DeviceReading], ...] = tuple([] for _ in self._watched)
         self._host_readings: list[HostReading] = []
         self._problem = ""
         self._cpu_ns: int | None = None
         self._elapsed_ns = 0
+        self._ended: Sampled | None = None
         self.hangs = False
         """After `stop`: a driver did not answer, so the probes are still in use by the thread."""
 
     def start(self) -> Self:
-        """Begin, and look for a while before anything is started. Never raises."""
+        """Begin to look: before the gate, so that the device was seen idle when the container starts. Never raises."""
         try:
             self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
             self._thread.start()
         except RuntimeError as error:  # no thread to be had
             self._thread = None
             self._problem = f"telemetry could not start: {error}"
-        else:
-            self._stop.wait(self._idle_s)
         return self
+
+    def latest(self) -> tuple[tuple[Device, DeviceReading], ...]:
+        """The last look at each device that the run is to compute on; for the gate, from any thread."""
+        pairs = zip(self._watched, self._devices, strict=True)
+        return tuple((watched.device, seen[-1]) for watched, seen in pairs if watched.asked and seen)
 
     def started(self, container_id: str) -> None:
         """The container is there: from now on its control group is looked at, and its processes are not foreign."""
+        self._container_ns = self._clock()
         self._container = container_id
 
     def stop(self) -> Sampled:
-        """End, with a last look. Never raises, and does not wait for a driver that hangs."""
+        """End, with a last look; a second call changes nothing. Never raises, nor waits for a driver that hangs."""
+        if self._ended is None:
+            self._ended = self._end()
+        return self._ended
+
+    def _end(self) -> Sampled:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_STOP_WAIT_S)
@@ -102,11 +110,12 @@ class Sampler:
                 self.hangs = True
                 self._problem = "a driver did not answer while the run ended; what was seen before is kept"
         # Copies: a thread that hangs may come back and go on writing.
-        looks = tuple(tuple(readings) for readings in self._devices)
+        since = None if self._container_ns is None else self._container_ns - IDLE_NS
+        looks = tuple(tuple(r for r in seen if since is None or r.at_ns >= since) for seen in self._devices)
         return Sampled(
             interval_ms=round(self._interval_s * 1000),
             devices=tuple(self._of(watched, seen) for watched, seen in zip(self._watched, looks, strict=True)),
-            host=tuple(self._host_readings),
+            host=tuple(r for r in self._host_readings if since is None or r.at_ns >= since),
             host_missing=dict(self._host.missing),
             sampling_cpu_ns=self._cpu_ns,
             elapsed_ns=self._elapsed_ns,

@@ -25,7 +25,8 @@ def fixed(rounds: int) -> Wanted:
 class Rounds:
     """Every group once a round until it has as many as are wanted.
 
-    What is recorded is not run again; a cell that failed for good in the warm-up is not tried in the rounds.
+    What is recorded is not run again, but for a round with an invalid run, which is made again whole; a cell that
+    failed for good in the warm-up is not tried in the rounds.
 
     Args:
         order: the order of the groups in a round, as indices.
@@ -47,7 +48,14 @@ class Rounds:
         wanted = [self.wanted(group, history) for group in self.groups]
         for round_ in range(max(wanted, default=0) + 1):
             found = tuple(
-                Planned(key=group.key, round=round_, order=place, cells=cells, failure=group.failure)
+                Planned(
+                    key=group.key,
+                    round=round_,
+                    order=place,
+                    cells=cells,
+                    failure=group.failure,
+                    repeat=history.repeat(round_),
+                )
                 for place, index in enumerate(self.order(round_))
                 if round_ <= wanted[index] and (cells := self._cells_left(group := self.groups[index], round_, history))
             )

@@ -15,6 +15,7 @@ from rich.console import Console
 from harness.artifacts.models import prepare_model as real_prepare_model
 from harness.engine.replay import ReplayEngine, scripted
 from harness.errors import BenchError
+from harness.flows import gatekeeper
 from harness.flows import measure as measure_flow
 from harness.flows import prepare as prepare_flow
 from harness.flows.campaign import Campaign, make_groups
@@ -156,7 +157,7 @@ class Campaigning:
         )
     )
     order: Callable[[int, int], Sequence[int]] = lambda n, _round: range(n)
-    gate: Callable[[], GateResult] = lambda: QUIET
+    gate: Callable[..., GateResult] = lambda *_: QUIET
     strict: bool = False
     repetitions: int = 3
     identities: Mapping[str, str | None] = field(default_factory=dict)
@@ -357,7 +358,7 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Harness:
     monkeypatch.setenv("BENCH_LOCK_DIR", str(tmp_path / "lock"))
     monkeypatch.setattr(measure_flow, "open_engine", made.open_engine)
     monkeypatch.setattr(measure_flow, "discover_devices", Cpu().discover)
-    monkeypatch.setattr(measure_flow, "wait_until_quiet", lambda **_how: QUIET)
+    monkeypatch.setattr(gatekeeper, "wait_until_quiet", lambda **_how: QUIET)
     monkeypatch.setattr(prepare_flow, "prepare_image", made.prepare_image)
     monkeypatch.setattr(prepare_flow, "prepare_model", made.prepare_model)
     return made

@@ -29,10 +29,14 @@ def test_a_quiet_machine_passes_at_the_first_look() -> None:
 
 def test_waits_until_the_others_are_quiet() -> None:
     looks = iter([times(0, 0), times(200, 400), times(200, 400), times(201, 800)])
-    seen: list[float] = []
+    seen = []
     result = wait_until_quiet(cancel=Event(), read=lambda: next(looks), clock=lambda: 0.0, on_wait=seen.append)
     assert result.passed
-    assert seen == [0.5]
+    assert [[(c.name, c.value) for c in closed] for closed in seen] == [
+        [("foreign_cpu", "other programs use 50 % of the CPU time, at most 5 %")]
+    ]
+    assert result.closed == ()
+    assert result.waited_for == ("foreign_cpu",)
 
 
 def test_the_wait_is_bounded_and_the_run_is_flagged() -> None:

@@ -28,6 +28,14 @@ def caught(outcome, check, reason):
     return True
 
 
+def not_proven(outcome):
+    """The names of the checks that are not proven; without telemetry what it would prove is among them."""
+    return [check.name for check in outcome.checks if check.proof is not Proof.PROVEN]
+
+
+SEEN_WHILE_IT_RUNS = ["device_memory", "device_busy"]
+
+
 @pytest.fixture
 def cuda(judging, cell):
     """A run on a GPU, made of the software device's by its names: what llama.cpp prints differs in nothing else."""
@@ -61,13 +69,13 @@ def test_a_good_run_on_the_cpu_is_proven(gemma_on_cpu):
 def test_a_good_run_on_the_software_device_is_proven(software):
     for outcome in software.outcomes():
         assert outcome.ok
-        assert {check.proof for check in outcome.checks} == {Proof.PROVEN}
+        assert not_proven(outcome) == SEEN_WHILE_IT_RUNS
 
 
 def test_a_good_run_on_a_gpu_is_proven(cuda):
     outcome = cuda()
     assert outcome.ok
-    assert {check.proof for check in outcome.checks} == {Proof.PROVEN}
+    assert not_proven(outcome) == SEEN_WHILE_IT_RUNS
 
 
 def test_without_the_log_its_checks_are_left_out(gemma_on_cpu):
@@ -278,7 +286,7 @@ def test_an_empty_log_proves_nothing_and_contradicts_nothing(cuda):
     outcome = cuda(log_changes=empty)
     assert outcome.ok
     unknown = [check.name for check in outcome.checks if check.proof is Proof.UNOBSERVABLE]
-    assert unknown == ["layers", "weights", "kv_cache", "flash_attention", "graph"]
+    assert unknown == ["layers", "weights", "kv_cache", "flash_attention", "graph", *SEEN_WHILE_IT_RUNS]
 
 
 # What was captured with other parameters
@@ -289,7 +297,7 @@ def test_one_layer_offloaded_as_asked(judging, cell):
     run = judging("vulkan-b11312/software-ngl1-v", cells, passthrough=Passthrough(device="Vulkan0"), backend="vulkan")
     for outcome in run.outcomes():
         assert outcome.ok
-        assert {check.proof for check in outcome.checks} == {Proof.PROVEN}
+        assert not_proven(outcome) == SEEN_WHILE_IT_RUNS
 
 
 def test_the_kv_cache_on_the_host_as_asked(judging, cell):
@@ -297,7 +305,7 @@ def test_the_kv_cache_on_the_host_as_asked(judging, cell):
     run = judging("vulkan-b11312/software-nkvo-v", cells, passthrough=Passthrough(device="Vulkan0"), backend="vulkan")
     for outcome in run.outcomes():
         assert outcome.ok
-        assert {check.proof for check in outcome.checks} == {Proof.PROVEN}
+        assert not_proven(outcome) == SEEN_WHILE_IT_RUNS
 
 
 def test_auto_says_what_it_chose(judging, cell):

@@ -1,0 +1,46 @@
+"""What was seen while a run went on, as its record keeps it. Nothing in here may cost the run its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.measure.placement import on_host
+from harness.measure.telemetry import telemetry
+from harness.measure.windows import windows
+from harness.values.backend import BACKENDS
+from harness.values.bench import BenchOutput, LogFacts
+from harness.values.cell import Cell
+from harness.values.container import ContainerExit
+from harness.values.facts import ModelFacts
+from harness.values.sampled import Sampled
+from harness.values.telemetry import Telemetry
+
+
+def observed(cells: Sequence[Cell], ended: ContainerExit, output: BenchOutput, sampled: Sampled) -> Telemetry:
+    """The telemetry of a run. Never raises: what goes wrong is its `problem`."""
+    try:
+        looks = [device.readings[0].at_ns for device in sampled.devices if device.readings]
+        begin_ns = min([*looks, *(reading.at_ns for reading in sampled.host[:1])], default=None)
+        found = windows(cells, ended, output, begin_ns=begin_ns)
+        return telemetry(sampled, found, started_ns=ended.started_ns)
+    except Exception as error:  # noqa: BLE001 - see above
+        problem = f"telemetry could not be summarised: {type(error).__name__}: {error}"[:300]
+        return Telemetry(interval_ms=sampled.interval_ms, problem=problem)
+
+
+def resident_bytes(cell: Cell, model: ModelFacts, placed: LogFacts | None) -> int:
+    """What of a model will lie in the host's memory: by the log of the warm-up, else by the layers that are offloaded.
+
+    Args:
+        cell: of the run.
+        model: its file.
+        placed: the log of the warm-up of the same key; None before it.
+    """
+    if not BACKENDS[cell.backend].is_gpu:
+        return model.size_bytes
+    if placed is not None and placed.model_buffers:
+        return sum(size for name, size in placed.model_buffers.items() if on_host(name))
+    layers, total = cell.params.get("n_gpu_layers"), (model.n_layers or 0) + 1
+    if not isinstance(layers, int) or layers < 0 or total <= 1 or layers >= total:
+        return 0
+    return round(model.size_bytes * (1 - layers / total))
