@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
+from harness.analysis.observed import Observed, merged_checks, observed
 from harness.analysis.superseded import Superseded, superseded
+from harness.analysis.validity import InvalidRun, Picked, pick, wanted_repeats
 from harness.errors import InputError
 from harness.stats import until
 from harness.stats.intervals import (
@@ -55,6 +57,8 @@ class CellResult:
         log: what the warm-up's log said.
         argv: of a counted run; of the warm-up where there is none.
         device: the device that the records name; the matrix's name for it where there is no record.
+        invalid: runs that broke a rule of validity. set_aside: valid runs of rounds that were repeated all the same.
+        observed: what the telemetry of the counted runs says of its timed part.
     """
 
     cell: Cell
@@ -71,6 +75,9 @@ class CellResult:
     checks: tuple[Check, ...]
     log: LogFacts | None
     argv: tuple[str, ...]
+    invalid: tuple[InvalidRun, ...] = ()
+    set_aside: int = 0
+    observed: tuple[Observed, ...] = ()
 
     @property
     def synthetic(self) -> bool:
@@ -81,6 +88,11 @@ class CellResult:
     def complete(self) -> bool:
         """Whether every planned round has a number."""
         return len(self.runs) == self.rounds_planned
+
+    @property
+    def holes(self) -> int:
+        """Rounds whose last repetition is invalid: they have been tried as often as they are."""
+        return sum(not run.made_again for run in self.invalid)
 
     @property
     def ns_per_token(self) -> float | None:
@@ -185,16 +197,16 @@ def machine_results(sessions: Iterable[Session], records: Iterable[Record]) -> M
         for cell in session.cells:
             planned[cell.id] = (cell, session)
     records = tuple(records)
-    outcomes: dict[tuple[str, str], dict[int, tuple[Record, Outcome]]] = {}
+    outcomes: dict[str, list[tuple[Record, Outcome]]] = {}
     for record in records:
         for outcome in record.outcomes:
             plan = planned.get(outcome.cell)
             if plan is None or plan[1].keys.get(outcome.cell) != record.run.key:
                 continue
-            outcomes.setdefault((outcome.cell, record.run.key), {})[record.run.round] = (record, outcome)
+            outcomes.setdefault(outcome.cell, []).append((record, outcome))
+    wanted = wanted_repeats(outcomes.values())
     cells = tuple(
-        _cell_result(cell, session, outcomes.get((cell.id, session.keys.get(cell.id, "")), {}))
-        for cell, session in planned.values()
+        _cell_result(cell, session, pick(outcomes.get(cell.id, ()), wanted)) for cell, session in planned.values()
     )
     old = superseded(records, planned, {session.id: session for session in everything})
     return MachineResults(
@@ -207,8 +219,9 @@ def machine_results(sessions: Iterable[Session], records: Iterable[Record]) -> M
     )
 
 
-def _cell_result(cell: Cell, session: Session, by_round: Mapping[int, tuple[Record, Outcome]]) -> CellResult:
+def _cell_result(cell: Cell, session: Session, picked: Picked) -> CellResult:
     runs, failures = [], []
+    by_round = picked.by_round
     for round_, (record, outcome) in sorted(by_round.items()):
         if outcome.failure is not None:
             failures.append((round_, outcome.failure))
@@ -234,19 +247,27 @@ def _cell_result(cell: Cell, session: Session, by_round: Mapping[int, tuple[Reco
         device=any_record.device if any_record else cell.device,
         runs=tuple(runs),
         failures=tuple(failures),
-        rounds_planned=_rounds_planned(session, by_round, runs),
+        rounds_planned=_rounds_planned(session, picked, runs),
         confidence=CONFIDENCE if session.until is None else until.CONFIDENCE,
         screening=session.screening,
         software=cell.device == "software" or any(record.software for record, _ in by_round.values()),
         simulated=any(record.simulated for record, _ in by_round.values()),
-        checks=looked_at[1].checks if looked_at else (),
+        checks=merged_checks(looked_at[1], [o for r, (_, o) in by_round.items() if r > 0 and o.ok])
+        if looked_at
+        else (),
         log=warm_up[0].log if warm_up else None,
         argv=any_record.argv if any_record else (),
+        invalid=picked.invalid,
+        set_aside=picked.set_aside,
+        observed=tuple(summary for record in counted if (summary := observed(record, cell))),
     )
 
 
-def _rounds_planned(session: Session, by_round: Mapping[int, object], runs: Iterable[RunValue]) -> int:
+def _rounds_planned(session: Session, picked: Picked, runs: Iterable[RunValue]) -> int:
     """A fixed number, or what the widths of the intervals ask for."""
-    made = dict.fromkeys((round_ for round_ in by_round if round_ > 0), None) | {r.round: r.ns_per_token for r in runs}
+    rounds = {round_ for round_ in picked.by_round if round_ > 0} | {
+        r.round for r in picked.invalid if not r.made_again
+    }
+    made = dict.fromkeys(sorted(rounds)) | {r.round: r.ns_per_token for r in runs}
     wanted = session.rounds if session.until is None else until.rounds_wanted([made], goal=session.until)
     return max(wanted, *made, 0)

@@ -15,10 +15,10 @@ from harness.values.bench import BenchRow, LogFacts
 from harness.values.cell import Cell
 from harness.values.facts import ModelFacts
 from harness.values.failure import Reason
+from harness.values.record import DURING
 from harness.values.telemetry import DeviceSummary, Telemetry, Trace, WindowSummary
 
-MEMORY, BUSY = "device_memory", "device_busy"
-CHECKS = frozenset({MEMORY, BUSY})
+MEMORY, BUSY = DURING
 
 ENOUGH_BY_LOG = 0.9
 """Share of the weights that the log puts on the device by which its memory has to grow. Less than all, since other
@@ -68,14 +68,14 @@ def findings(
         software: the cell asked for a software device, which has neither memory nor utilisation to be seen.
     """
     if software:
-        return tuple(unobservable(name, "a software device computes on the CPU") for name in (MEMORY, BUSY))
+        return tuple(unobservable(name, "a software device computes on the CPU") for name in DURING)
     if telemetry is None:
-        return tuple(unobservable(name, "there was no telemetry") for name in (MEMORY, BUSY))
+        return tuple(unobservable(name, "there was no telemetry") for name in DURING)
     window = telemetry.window(cell.id)
     asked, others = _devices(telemetry, window)
     if window is None or not asked:
         why = telemetry.problem or "no device was looked at"
-        return tuple(unobservable(name, why) for name in (MEMORY, BUSY))
+        return tuple(unobservable(name, why) for name in DURING)
     expected = expect(cell, row, log, model)
     return _memory(expected, asked, others), _busy(expected, window, asked, others)
 

@@ -14,6 +14,10 @@ from harness.values.telemetry import Telemetry
 PROTOCOL = "paired-rounds/1"
 
 
+DURING = ("device_memory", "device_busy")
+"""Checks of what the device was seen to do while it worked: they need counted runs, since a warm-up is short."""
+
+
 class Proof(StrEnum):
     """Whether a statement about the run was shown to be true. Only `PROVEN` is ranked."""
 

@@ -16,6 +16,8 @@ from harness.report.sections import (
     reproduce,
     summary,
     superseded,
+    telemetry,
+    validity,
 )
 from harness.values.block import Block
 
@@ -23,9 +25,11 @@ SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
     "summary": summary.render,
     "rates": rates.render,
     "failures": failures.render,
+    "validity": validity.render,
     "superseded": superseded.render,
     "controls": controls.render,
     "proof": proof.render,
+    "telemetry": telemetry.render,
     "bandwidth": bandwidth.render,
     "method": method.render,
     "reproduce": reproduce.render,

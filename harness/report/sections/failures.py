@@ -12,7 +12,12 @@ def render(data: ReportData) -> tuple[Block, ...]:
     for machine, result in data.rows():
         if result.complete:
             continue
-        if not result.failures:
+        for run in result.invalid:
+            if not run.made_again:
+                broken = "; ".join(f"{rule.rule}: {rule.evidence}" for rule in run.rules)
+                where, remedy = _rounds([run.round]), "See to the cause, then start again with --fresh."
+                rows.append((machine.machine.machine, result.cell.id, where, "run", "invalid", broken, remedy))
+        if not result.failures and not result.holes:
             done = f"{len(result.runs)} of {result.rounds_planned} rounds"
             rows.append(
                 (machine.machine.machine, result.cell.id, done, "-", "not finished", "", "Start the command again.")

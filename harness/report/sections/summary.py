@@ -32,7 +32,7 @@ def _warnings(data: ReportData) -> list[Block]:
     if any(cell.simulated for cell in rows):
         notes.append(Note(kind="warning", text="Simulated: nothing here was measured. It must not be published."))
     missing = [cell for cell in rows if not cell.complete]
-    failed = [cell for cell in missing if cell.failures]
+    failed = [cell for cell in missing if cell.failures or cell.holes]
     if len(missing) > len(failed):
         unfinished = f"{len(missing) - len(failed)} of {len(rows)} cells are not finished"
         text = f"Partial: {unfinished}. Start the same command again."

@@ -35,7 +35,7 @@ from harness.store.records import RecordStore
 from harness.values.cell import Cell, Test
 from harness.values.container import ContainerExit, ContainerSpec, Passthrough
 from harness.values.facts import Device, ImageFacts, ModelFacts
-from harness.values.record import Record
+from harness.values.record import Record, Run, Violation
 
 CAPTURES = CHECKOUT / "tests" / "captures"
 ROW = json.loads((CAPTURES / "cpu-b11312/good-v.stdout").read_text().splitlines()[0])
@@ -162,6 +162,7 @@ class Campaigning:
     repetitions: int = 3
     identities: Mapping[str, str | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    judged: Callable[[Run], tuple[Violation, ...]] = lambda _run: ()
     engine_class: type[ReplayEngine] = AsIfReal
     stream: io.StringIO = field(default_factory=io.StringIO)
 
@@ -178,6 +179,7 @@ class Campaigning:
             history.take(record, earlier=True)
 
         def store(record: Record) -> Record:
+            record = replace(record, invalid=record.invalid or self.judged(record.run))
             self.records.append(record)
             on_record(record, interrupts)
             return record

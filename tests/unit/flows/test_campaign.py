@@ -6,7 +6,7 @@ from harness.engine.replay import scripted
 from harness.errors import EngineError
 from harness.flows.interrupts import Interrupts
 from harness.values.failure import RETRIED_ON_RESUME, Failure, Phase, Reason
-from harness.values.record import Outcome, Record
+from harness.values.record import Outcome, Record, Run, Violation
 
 ENGINE_GONE = replace(scripted(exit_code=None), error="the engine went away during the run: EOF", error_phase="wait")
 MODEL_BROKEN = replace(scripted(stderr="llama_model_load: error loading model: x\nfailed to load model"), exit_code=1)
@@ -287,3 +287,77 @@ class TestACellThatRunsOutOfMemory:
         engine = made.go()
         assert engine.started == []
         assert made.reasons() == {"cpu/gemma/pp64#a": ["oom_host"], "cpu/gemma/pp128#b": ["skipped_dominated"]}
+
+
+def spoil(*spoiled: tuple[str, int, int]):
+    """Makes the runs invalid that are named by label, round and repetition, as if their telemetry had said so."""
+    broken = (Violation(rule="thermal_slowdown", evidence="made up"),)
+
+    def judged(run: Run) -> tuple[Violation, ...]:
+        return broken if (run.cells[0].label, run.round, run.repeat) in spoiled else ()
+
+    return judged
+
+
+class TestARoundWithAnInvalidRun:
+    def made(self, campaigning, pp, tg, *spoiled, rounds=1):
+        made = campaigning(cells=(pp(8, label="a"), tg(4, label="b")), rounds=rounds)
+        made.judged = spoil(*spoiled)
+        return made
+
+    def seen(self, made):
+        return [(r.run.round, r.run.repeat, r.run.cells[0].label, bool(r.invalid)) for r in made.records]
+
+    def test_is_made_again_whole(self, campaigning, pp, tg) -> None:
+        made = self.made(campaigning, pp, tg, ("b", 1, 0), rounds=2)
+        made.go()
+        assert self.seen(made)[2:] == [
+            (1, 0, "a", False), (1, 0, "b", True),
+            (1, 1, "a", False), (1, 1, "b", False),
+            (2, 0, "a", False), (2, 0, "b", False),
+        ]  # fmt: skip
+        assert made.campaign.strategy.lacking(made.campaign.history) == ()
+
+    def test_is_not_finished_first(self, campaigning, pp, tg) -> None:
+        made = self.made(campaigning, pp, tg, ("a", 1, 0))
+        made.go()
+        assert self.seen(made)[2:] == [(1, 0, "a", True), (1, 1, "a", False), (1, 1, "b", False)]
+
+    def test_is_repeated_three_times_at_most_and_then_lacks_a_number(self, campaigning, pp, tg) -> None:
+        made = self.made(campaigning, pp, tg, *(("a", 1, repeat) for repeat in range(9)))
+        made.go()
+        assert self.seen(made)[2:] == [
+            (1, 0, "a", True), (1, 1, "a", True), (1, 2, "a", True), (1, 3, "a", True), (1, 3, "b", False),
+        ]  # fmt: skip
+        assert made.campaign.strategy.lacking(made.campaign.history) == ("cpu/gemma/pp8#a",)
+        assert made.go().started == []
+
+    def test_is_continued_by_the_next_start(self, campaigning, pp, tg) -> None:
+        made = self.made(campaigning, pp, tg, ("b", 1, 0))
+        made.go(on_record=stop_after(5))
+        assert self.seen(made)[2:] == [(1, 0, "a", False), (1, 0, "b", True), (1, 1, "a", False)]
+        made.go()
+        assert self.seen(made)[5:] == [(1, 1, "b", False)]
+
+    def test_does_not_try_again_what_failed_for_good(self, campaigning, pp, tg) -> None:
+        made = campaigning(cells=(pp(8, label="a"), pp(16, label="b"), tg(4, label="c")), rounds=1)
+        made.judged = spoil(("c", 1, 0))
+
+        def dies_in_round_one(record: Record, _interrupts: Interrupts) -> None:
+            made.bench.kills = {"pp16": {"exit_code": 134}} if record.run.cells[0].label == "a" else {}
+
+        made.go(on_record=lambda r, i: dies_in_round_one(r, i) if r.run.round else None)
+        assert self.seen(made)[3:] == [
+            (1, 0, "a", False), (1, 0, "b", False), (1, 0, "c", True), (1, 1, "a", False), (1, 1, "c", False),
+        ]  # fmt: skip
+
+    def test_warm_ups_do_not_count_and_are_not_repeated(self, campaigning, pp, tg) -> None:
+        made = self.made(campaigning, pp, tg, ("a", 0, 0))
+        made.go()
+        assert [(round_, repeat) for round_, repeat, *_ in self.seen(made)] == [(0, 0), (0, 0), (1, 0), (1, 0)]
+
+    def test_says_so_on_the_display(self, campaigning, pp, tg) -> None:
+        made = self.made(campaigning, pp, tg, ("a", 1, 0))
+        made.go()
+        assert any("invalid: thermal_slowdown: made up" in line for line in made.lines())
+        assert any("the round's repetition 1" in line for line in made.lines())

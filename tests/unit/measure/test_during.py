@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.measure.during import CHECKS
 from harness.values.container import Passthrough
 from harness.values.failure import Phase, Reason
-from harness.values.record import Proof
+from harness.values.record import DURING, Proof
 from harness.values.telemetry import DeviceSummary, Telemetry, Trace, Window, WindowSummary
 
 GIB = 1024**3
@@ -62,11 +61,11 @@ def run(judging, cell):
 
 
 def proofs(outcome):
-    return {check.name: check.proof for check in outcome.checks if check.name in CHECKS}
+    return {check.name: check.proof for check in outcome.checks if check.name in DURING}
 
 
 def others(outcome):
-    return {check.proof for check in outcome.checks if check.name not in CHECKS}
+    return {check.proof for check in outcome.checks if check.name not in DURING}
 
 
 def evidence(outcome, name):

@@ -1,0 +1,43 @@
+"""What the telemetry of counted runs says of one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.values.cell import Cell
+from harness.values.record import DURING, Check, Outcome, Proof, Record
+from harness.values.telemetry import Trace, WindowSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The telemetry of one counted run within the timed part of a cell; `traces` say what could not be seen."""
+
+    round: int
+    traces: tuple[Trace, ...]
+    summary: WindowSummary
+
+
+def observed(record: Record, cell: Cell) -> Observed | None:
+    """What a counted run's telemetry says of the cell's timed part."""
+    window = record.telemetry.window(cell.id) if record.telemetry else None
+    if record.telemetry is None or window is None:
+        return None
+    return Observed(round=record.run.round, traces=record.telemetry.devices, summary=window)
+
+
+def merged_checks(looked_at: Outcome, counted: Sequence[Outcome]) -> tuple[Check, ...]:
+    """The checks of the warm-up; of those that watch the device while it works, the weakest of the counted runs.
+
+    The warm-up has one repetition only, which is too short for some of them.
+    """
+    weakest = (Proof.CONTRADICTED, Proof.UNOBSERVABLE, Proof.PROVEN)
+    found = []
+    for check in looked_at.checks:
+        seen = [c for outcome in counted for c in outcome.checks if c.name == check.name]
+        if check.name in DURING and seen:
+            found.append(min(seen, key=lambda c: weakest.index(c.proof)))
+        else:
+            found.append(check)
+    return tuple(found)
