@@ -46,6 +46,7 @@ def _told(function: Callable[..., None]) -> Callable[..., None]:
         "gate_wait": "seconds to wait for a quiet machine before each run (default 300)",
         "retry_failed": "run cells again that failed before",
         "budget": "as many whole rounds as fit into this time, such as 30m or 2h; at least those of the preset",
+        "locked": "measure exactly the images and models of the lock beside the file (see `invoke lock`)",
     },
     iterable=["only"],
 )
@@ -60,6 +61,7 @@ def matrix(
     gate_wait: float = 300.0,
     retry_failed: bool = False,
     budget: str = "",
+    locked: bool = False,
 ) -> None:
     """Measure everything that a matrix file names, and write its report. Continues where it stopped."""
     from harness.flows.measure import MeasureRequest, measure
@@ -75,8 +77,18 @@ def matrix(
             gate_wait_s=float(gate_wait),
             retry_failed=retry_failed,
             budget_s=read_budget(budget),
+            locked=locked,
         )
     )
+
+
+@task(help={"file": "matrix file: a name in matrices/ or any path"})
+@_told
+def lock(_context: Context, file: str = "demo.yaml") -> None:
+    """Write down which image, build and model file each name in a matrix stands for now, in a lock beside it."""
+    from harness.flows.lock import lock_matrix
+
+    lock_matrix(file)
 
 
 @task(help={"file": "matrix file: a name in matrices/ or any path", "only": "glob on cell ids"}, iterable=["only"])

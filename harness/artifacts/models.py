@@ -189,6 +189,15 @@ def _facts(
     )
 
 
+def describe_model(source: ModelSource) -> str:
+    """Where a model comes from, as its records say it.
+
+    Raises:
+        InputError: the source is wrong.
+    """
+    return _described(source, _check(_lower_case(source)))
+
+
 def _described(source: ModelSource, recipe: SyntheticRecipe | None) -> str:
     """Where it came from, without any path of this machine."""
     match source.kind:

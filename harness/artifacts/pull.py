@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import ArtifactError, InputError
 from harness.values.failure import Reason
@@ -89,6 +89,7 @@ def _what_is_wrong(text: str) -> str:
 def ensure_pulled(
     ref: str,
     *,
+    digest: str = "",
     store: ImageStore,
     say: Callable[[str], None],
     progress: Callable[[str, int | None, int | None], None],
@@ -98,6 +99,7 @@ def ensure_pulled(
 
     Args:
         ref: reference with a tag or digest.
+        digest: what a lock says that the reference is, whatever its tag means by now; empty without one.
         store: the engine's images.
         say: told each step, a line each.
         progress: told bytes done and in all while it is fetched.
@@ -108,6 +110,7 @@ def ensure_pulled(
         ArtifactError: it cannot be had, or is not what its digest says.
     """
     reference = parse_reference(ref)
+    reference = replace(reference, digest=digest or reference.digest)
     described = store.inspect(reference.pullable)
     if described is None:
         if reference.repository.startswith(LOCAL_PREFIX):

@@ -25,6 +25,7 @@ OWN = "llama-bench-harness/"
 """What the names of all images that are made here begin with."""
 BUILD_SILENCE_S = 3600.0
 """One file of a GPU backend can compile for many minutes without a line of output."""
+REGISTRY_ANSWER_S = 60.0
 ANSWER_S = 120.0
 """For answers that come at once, on a machine that is busy compiling."""
 
@@ -113,6 +114,19 @@ class DockerImageStore:
         except _SilentError as error:
             raise ImageStoreError(f"i/o timeout: no word from the registry for {idle_timeout_s:.0f} s") from error
         return self._id_of(ref)
+
+    def registry_digest(self, ref: str) -> str:
+        """See `ImageStore.registry_digest`. Podman does not serve this request."""
+        try:
+            with self._asking(REGISTRY_ANSWER_S):
+                answer = self._client.inspect_distribution(ref)  # type: ignore[no-untyped-call]  # stubs
+        except _SilentError as error:
+            raise ImageStoreError(f"i/o timeout: no word from the registry for {REGISTRY_ANSWER_S:.0f} s") from error
+        descriptor = answer.get("Descriptor") if isinstance(answer, Mapping) else None
+        digest = descriptor.get("digest") if isinstance(descriptor, Mapping) else None
+        if not isinstance(digest, str) or not digest.startswith("sha256:"):
+            raise ImageStoreError("the registry named no digest")
+        return digest
 
     def import_tar(self, tar: Path, *, tag: str) -> str:
         """See `ImageStore.import_tar`."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 
-from harness.artifacts.images import Probe
+from harness.artifacts.answers import Probe
 from harness.engine.bootstrap import ensure_engine
 from harness.engine.docker_engine import DockerEngine
 from harness.engine.image_store import DockerImageStore

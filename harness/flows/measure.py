@@ -57,13 +57,15 @@ class MeasureRequest:
     gate_wait_s: float = 300.0
     retry_failed: bool = False
     budget_s: float | None = None
+    locked: bool = False
 
 
 def measure(request: MeasureRequest, *, workspace: Workspace | None = None, display: Display | None = None) -> None:
     """Measure every cell of a matrix file on this machine and write the report.
 
     Raises:
-        InputError: a mistake in the file, the options, or a local model file. Nothing was started.
+        InputError: a mistake in the file, the options, or a local model file; or what is here is not what was locked.
+            Nothing was started.
         MachineError: no engine, or the machine cannot be used.
         CellsFailedError: the report is written, and some cells have a failure instead of a number.
         InterruptedByUserError: the report is partial; the same command continues.
@@ -72,7 +74,7 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
     display = display or Display()
     interrupts = Interrupts()
     with interrupts.installed():
-        plan = read_matrix(request.file, workspace, only=request.only)
+        plan = read_matrix(request.file, workspace, only=request.only, locked=request.locked)
         machine = _machine(request, workspace)
         local = local_models(plan.matrix, plan.cells, workspace)
         store = RecordStore(workspace.reports / plan.matrix.name)
@@ -200,6 +202,7 @@ def _campaign(
             title=matrix.title,
             notes=matrix.notes,
             matrix_sha256=matrix.sha256,
+            lock_sha256=plan.lock_sha256,
             preset=matrix.preset.name,
             rounds=matrix.preset.rounds,
             repetitions=matrix.preset.repetitions,

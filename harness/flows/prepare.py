@@ -10,7 +10,8 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.artifacts.images import Probe, prepare_image
+from harness.artifacts.answers import Probe
+from harness.artifacts.images import prepare_image
 from harness.artifacts.models import prepare_model
 from harness.errors import ArtifactError, InputError
 from harness.flows.console import Display

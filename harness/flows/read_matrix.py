@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.artifacts.images import check_image_source
 from harness.artifacts.synthetic_recipe import parse_recipe
@@ -11,6 +11,7 @@ from harness.flows.workspace import Workspace
 from harness.machine.facts import physical_cores
 from harness.matrix.expand import expand, timeouts
 from harness.matrix.load import load_matrix, resolve_file
+from harness.matrix.lock_file import apply_lock, lock_path, read_lock
 from harness.matrix.registry import load_registry
 from harness.values.cell import Cell
 from harness.values.matrix import Matrix
@@ -22,21 +23,24 @@ class Plan:
 
     Attributes:
         timeouts: seconds for one run by cell id, where the file gives them.
+        lock_sha256: of the lock file that images and models are pinned to; None without one.
     """
 
     matrix: Matrix
     cells: tuple[Cell, ...]
     timeouts: Mapping[str, float]
+    lock_sha256: str | None = None
 
 
-def read_matrix(file: str, workspace: Workspace, *, only: tuple[str, ...] = ()) -> Plan:
+def read_matrix(file: str, workspace: Workspace, *, only: tuple[str, ...] = (), locked: bool = False) -> Plan:
     """Find, read, check and expand a matrix file.
 
     Args:
         only: globs on cell ids from the command line, beside those of the file.
+        locked: pin images and models to what the lock beside the file says.
 
     Raises:
-        InputError: with all mistakes of the file at once.
+        InputError: with all mistakes of the file at once; or it has no lock, or is not what was locked.
     """
     path = resolve_file(file, cwd=workspace.cwd, matrices_dir=workspace.matrices)
     shown = str(path.relative_to(workspace.cwd)) if path.is_relative_to(workspace.cwd) else str(path)
@@ -47,4 +51,13 @@ def read_matrix(file: str, workspace: Workspace, *, only: tuple[str, ...] = ()) 
     for name in dict.fromkeys(cell.model for cell in cells):
         if matrix.models[name].kind == "synthetic":
             parse_recipe(matrix.models[name].recipe, where=f"model {name}")
-    return Plan(matrix=matrix, cells=cells, timeouts=timeouts(matrix))
+    plan = Plan(matrix=matrix, cells=cells, timeouts=timeouts(matrix))
+    return _pinned(plan, file, workspace) if locked else plan
+
+
+def _pinned(plan: Plan, file: str, workspace: Workspace) -> Plan:
+    path = lock_path(plan.matrix.path)
+    shown = str(path.relative_to(workspace.cwd)) if path.is_relative_to(workspace.cwd) else str(path)
+    lock = read_lock(path, shown=shown, matrix=file)
+    matrix = apply_lock(lock, plan.matrix, plan.cells, shown=shown, file=file)
+    return replace(plan, matrix=matrix, lock_sha256=lock.sha256)

@@ -15,6 +15,7 @@ from harness.formats.schema_errors import check, close_match
 from harness.formats.strict_yaml import parse, read_bytes
 from harness.matrix.cell_checks import check_cells
 from harness.matrix.groups import as_list, parse_group
+from harness.matrix.lock_file import LOCK_ENDING
 from harness.matrix.references import check_references
 from harness.matrix.registry import model_source
 from harness.matrix.schema import matrix_schema
@@ -39,7 +40,7 @@ def resolve_file(name: str, *, cwd: Path, matrices_dir: Path) -> Path:
     """The file that `--file NAME` means: in `matrices_dir`, with or without its ending, or any path.
 
     Raises:
-        InputError: there is none, or it is the registry of models.
+        InputError: there is none, or it is the registry of models or a lock.
     """
     candidates = [cwd / Path(name).expanduser()]
     if not Path(name).is_absolute():
@@ -48,7 +49,8 @@ def resolve_file(name: str, *, cwd: Path, matrices_dir: Path) -> Path:
         candidates = [*candidates, *in_house] if "/" in name else [*in_house, *candidates]
     found = next((path for path in candidates if _is_file(path)), None)
     if found is None:
-        known = sorted(path.name for path in matrices_dir.glob("*.yaml") if path.name != REGISTRY_NAME)
+        files = sorted(path.name for path in matrices_dir.glob("*.yaml"))
+        known = [file for file in files if file != REGISTRY_NAME and not file.endswith(LOCK_ENDING)]
         match = close_match(Path(name).stem, [file.removesuffix(".yaml") for file in known])
         hint = f" Did you mean '{match}.yaml'?" if match else ""
         raise InputError(
@@ -59,6 +61,12 @@ def resolve_file(name: str, *, cwd: Path, matrices_dir: Path) -> Path:
     if found.resolve() == (matrices_dir / REGISTRY_NAME).resolve():
         raise InputError(
             "is the registry of models, not a matrix file", where=f"--file {name}", remedy="Name a matrix file."
+        )
+    if found.name.endswith(LOCK_ENDING):
+        raise InputError(
+            "is the lock of a matrix file, not a matrix file",
+            where=f"--file {name}",
+            remedy=f"Name the matrix file, {found.name.removesuffix(LOCK_ENDING)}.yaml, and add --locked.",
         )
     return found
 

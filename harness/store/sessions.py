@@ -26,6 +26,7 @@ class Session:
         id: UTC time and a random part; sorts by time.
         harness_source: commit of the harness, with `-dirty` where it was changed; None outside of git.
         command: what the user called.
+        lock_sha256: of the lock file that images and models were pinned to; None where the matrix was run without one.
         preset, rounds, repetitions, seed, screening: of the matrix as it was then.
         cells: all that were planned, in the order of the matrix.
         keys: the key of the runs of each cell, by its id: records under another key are of another image, model,
@@ -42,6 +43,7 @@ class Session:
     title: str
     notes: str
     matrix_sha256: str
+    lock_sha256: str | None = None
     preset: str
     rounds: int
     repetitions: int

@@ -108,6 +108,7 @@ class ImageFacts:
         ref: what the matrix asked for: a reference, or `images/cpu.Dockerfile` for a built one.
         id: the engine's content id, `sha256:...`: what containers are started from.
         digest: repository digest where it was pulled; None for one that was built here.
+        moving: it was asked for by a tag that can mean another image tomorrow; digest and id are what it meant.
         build_number, build_commit: as its llama-bench prints them; None where it has no `--version`.
         flags: the options that its `llama-bench --help` lists, with their value hints: the argv depends on them.
         recipe_sha256: of everything that a built image was made from (Dockerfiles, source hash, build arguments).
@@ -120,6 +121,7 @@ class ImageFacts:
     ref: str
     id: str
     digest: str | None = None
+    moving: bool = False
     created: str | None = None
     architecture: str | None = None
     size_bytes: int | None = None

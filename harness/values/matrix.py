@@ -47,6 +47,8 @@ class ImageSource:
             Dockerfile's own choice.
         ref: a reference to pull: `repo:tag` or `repo@sha256:...`.
         binary_dir: where llama-bench lies in it; `/app` in the official images and ours.
+        digest: from a lock: `sha256:...` under which a registry has it; empty where it is not pinned so.
+        image_id: from a lock: content id of an image that lies in no registry; empty where it is not pinned so.
     """
 
     name: str
@@ -54,6 +56,8 @@ class ImageSource:
     architectures: tuple[str, ...] = ()
     ref: str = ""
     binary_dir: str = "/app"
+    digest: str = ""
+    image_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,6 +146,13 @@ class ImageStore(Protocol):
             ImageStoreError: the registry refused, or cannot be reached.
         """
 
+    def registry_digest(self, ref: str) -> str:
+        """The digest that a tag has in its registry now. Nothing is pulled.
+
+        Raises:
+            ImageStoreError: the registry refused or cannot be reached, or this engine cannot ask it.
+        """
+
     def import_tar(self, tar: Path, *, tag: str) -> str:
         """Make an image of one layer from a root file system; its content id."""
 

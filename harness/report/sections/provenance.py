@@ -22,7 +22,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
             (
                 machine.machine.machine,
                 f"{session.harness_version} ({session.harness_source or 'no git'})",
-                session.matrix_sha256,
+                session.matrix_sha256 + (f", lock {session.lock_sha256}" if session.lock_sha256 else ""),
                 _engine(session.engine),
             )
         )
@@ -70,7 +70,7 @@ def _image(image: ImageFacts) -> tuple[str, ...]:
     build = f"b{image.build_number}" if image.build_number is not None else "unknown"
     return (
         image.name,
-        image.ref,
+        image.ref + (" (moving tag)" if image.moving else ""),
         f"{build} ({image.build_commit or 'unknown'})",
         image.id,
         image.digest or (f"recipe {image.recipe_sha256}" if image.recipe_sha256 else "none"),

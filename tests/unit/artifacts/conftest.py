@@ -23,6 +23,8 @@ class FakeImageStore:
         self.output = "Step 1/2 : FROM ${BASE}\n"
         self.digest = ""
         self.free: int | None = None
+        self.registry: dict[str, str | ImageStoreError] = {}
+        self.asked: list[str] = []
         self.pulled: list[str] = []
         self.built: list[str] = []
         self.build_args: list[dict[str, str]] = []
@@ -73,6 +75,13 @@ class FakeImageStore:
         repository = repository if "@" in ref else repository.rpartition(":")[0]
         digest = self.digest or (ref.partition("@")[2] if "@" in ref else "sha256:" + "d" * 64)
         return self.add(ref, RepoDigests=[f"{repository}@{digest}"])
+
+    def registry_digest(self, ref: str) -> str:
+        self.asked.append(ref)
+        answer = self.registry.get(ref, ImageStoreError("manifest unknown", status=404))
+        if isinstance(answer, ImageStoreError):
+            raise answer
+        return answer
 
     def import_tar(self, tar: Path, *, tag: str) -> str:
         return self.add(tag, tar=tar.read_bytes())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.artifacts.build import BASE_LABEL, RECIPE_LABEL
 from harness.artifacts.images import IMAGES, check_image_source, known_images, prepare_image
 from harness.artifacts.llama_source import read_pin
 from harness.artifacts.recipe import recipe_for
@@ -92,6 +94,38 @@ def test_a_built_image_says_what_it_was_compiled_for(image_store, tmp_path: Path
     (row,) = known_images([source], store=image_store, cache=tmp_path)
     assert row.present
     assert row.tag.endswith("full-cuda-b11312-sm_86-sm_89")
+
+
+def test_a_locked_image_is_pulled_by_its_digest_whatever_its_tag_means_now(image_store, tmp_path: Path) -> None:
+    image_store.add(REF, RepoDigests=["ghcr.io/ggml-org/llama.cpp@sha256:" + "e" * 64])
+    digest = "sha256:" + "a" * 64
+    facts = prepare(replace(OFFICIAL, digest=digest), image_store, Probe(), tmp_path)
+    assert image_store.pulled == [f"ghcr.io/ggml-org/llama.cpp@{digest}"]
+    assert facts.digest == digest
+    assert facts.id != image_store.images[REF]["Id"]
+    assert facts.ref == REF, "what the matrix asked for"
+
+
+def test_a_locked_image_that_was_built_here_is_that_image_or_none(image_store, tmp_path: Path) -> None:
+    kept = "sha256:" + "c" * 64
+    labels = {RECIPE_LABEL: "f" * 64, BASE_LABEL: "sha256:base"}
+    image_store.add(kept, Id=kept, Config={"Labels": labels})
+    source = ImageSource(name="cpu", build="cpu", image_id=kept)
+    facts = prepare(source, image_store, Probe(), tmp_path)
+    assert (facts.id, facts.recipe_sha256, facts.base) == (kept, "f" * 64, "sha256:base")
+    assert (facts.ref, facts.digest) == ("images/cpu.Dockerfile", None)
+    image_store.images.clear()
+    with pytest.raises(InputError, match=f"the lock names the image {kept}, which is not here") as caught:
+        prepare(source, image_store, Probe(), tmp_path)
+    assert "docker save" in caught.value.remedy
+    assert image_store.built == image_store.pulled == []
+
+
+@pytest.mark.parametrize(
+    ("ref", "moving"), [(REF, False), ("a.b/x:full", True), ("a.b/x:full@sha256:" + "a" * 64, False)]
+)
+def test_an_image_by_a_moving_tag_is_marked(image_store, tmp_path: Path, ref: str, moving: bool) -> None:
+    assert prepare(ImageSource(name="x", ref=ref), image_store, Probe(), tmp_path).moving is moving
 
 
 def test_an_old_build_has_no_version_and_is_not_asked_for_it(image_store, tmp_path: Path) -> None:
