@@ -1,0 +1,36 @@
+"""What the table of provenance says about locks and tags that move."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.analysis.results import read_results
+from harness.report.data import ReportData
+from harness.report.sections.provenance import render
+from harness.values.block import Table
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "complete"
+
+
+def tables(*, lock: str | None, moving: bool) -> list[Table]:
+    (machine, *_) = read_results(GOLDEN)
+    session = replace(machine.latest, lock_sha256=lock)
+    cells = tuple(
+        replace(cell, image=replace(cell.image, ref="ghcr.io/a/b:full", moving=moving) if cell.image else None)
+        for cell in machine.cells
+    )
+    shown = replace(machine, sessions=(session,), cells=cells)
+    return [block for block in render(ReportData(name="x", machines=(shown,))) if isinstance(block, Table)]
+
+
+def test_a_lock_stands_beside_the_matrix_that_it_is_of() -> None:
+    harness, *_ = tables(lock="c" * 64, moving=False)
+    assert str(harness.rows[0][2]).endswith(f", lock {'c' * 64}")
+    harness, *_ = tables(lock=None, moving=False)
+    assert "lock" not in str(harness.rows[0])
+
+
+def test_an_image_by_a_moving_tag_is_marked() -> None:
+    assert {row[1] for row in tables(lock=None, moving=True)[1].rows} == {"ghcr.io/a/b:full (moving tag)"}
+    assert {row[1] for row in tables(lock=None, moving=False)[1].rows} == {"ghcr.io/a/b:full"}
