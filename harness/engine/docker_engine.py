@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
@@ -19,6 +19,7 @@ from harness.engine.trouble import TROUBLE, is_absent, is_conflict, unreachable,
 from harness.engine.waiting import NotStarted, Patience, RunningContainer
 from harness.errors import ArtifactError, EngineError
 from harness.values.container import ContainerExit, ContainerSpec
+from harness.values.engine_support import drops, is_podman
 from harness.values.facts import EngineFacts
 from harness.values.failure import Reason
 from harness.values.protocols import Running
@@ -60,7 +61,7 @@ class DockerEngine:
         self._connect = connect or self._new_client
         self._attach = attach
         self._client: APIClient | None = None
-        self._selinux = False
+        self._facts: EngineFacts | None = None
         self._leftovers: set[str] = set()
 
     @property
@@ -196,9 +197,13 @@ class DockerEngine:
         """The client for everything that is not about one container."""
         if self._client is None:
             client = self._connect("auto", 60)
-            self._selinux = "name=selinux" in ",".join(client.info().get("SecurityOptions") or ())
+            self._facts = engine_facts(version=client.version(), info=client.info(), host=self.base_url)
             self._client = client
         return self._client
+
+    @property
+    def _selinux(self) -> bool:
+        return self._facts is not None and any(o.startswith("name=selinux") for o in self._facts.security_options)
 
     def _version(self) -> str:
         """The API version that was agreed on at the first connection."""
@@ -244,12 +249,7 @@ class DockerEngine:
         on_line: Callable[[str, str], None] | None,
     ) -> Running:
         if spec.passthrough.device_requests:
-            kept = client.inspect_container(handle.container_id)["HostConfig"].get("DeviceRequests")
-            if not kept:
-                msg = (
-                    "the engine ignored the device request (Podman before 5.4 does): the container would see no device"
-                )
-                raise ValueError(msg)
+            self._require_kept(client, handle.container_id, spec)
         reader = OutputReader(
             self._attach(client, handle.container_id),
             limit_bytes=spec.output_limit_bytes,
@@ -273,6 +273,19 @@ class DockerEngine:
             clock=self._clock,
             on_leftover=self._leftovers.add,
         )
+
+    def _require_kept(self, client: APIClient, container_id: str, spec: ContainerSpec) -> None:
+        """Raise ValueError where the engine dropped a device request and would start the container without it."""
+        if client.inspect_container(container_id)["HostConfig"].get("DeviceRequests"):
+            return
+        facts = self._facts
+        lost = [request for request in spec.passthrough.device_requests if facts is None or drops(facts, request)]
+        if facts is not None and is_podman(facts) and not lost:
+            # It shows no request, but resolves those by CDI at the start, and refuses unknown ones there.
+            return
+        engine = f"{facts.name} {facts.version}" if facts else "the engine"
+        msg = f"{engine} drops the request for a device: the container would see no device ({_asked(lost)})"
+        raise ValueError(msg)
 
     def _discard(self, handle: ContainerHandle) -> None:
         handle.hurry(self._patience.answer)
@@ -323,6 +336,12 @@ def _created(client: APIClient, config: dict[str, object], name: str) -> str:
 def _image(client: APIClient, ref: str) -> dict[str, Any]:
     description: dict[str, Any] = client.inspect_image(ref)  # type: ignore[no-untyped-call]  # the SDK's stubs
     return description
+
+
+def _asked(requests: Iterable[Mapping[str, object]]) -> str:
+    """Driver and devices of requests, in short."""
+    fields = [{key.casefold(): value for key, value in request.items()} for request in requests]
+    return "; ".join(f"driver {each.get('driver') or 'any'}" for each in fields) or "driver unknown"
 
 
 def _name(item: Mapping[str, object]) -> str:

@@ -27,6 +27,7 @@ def engine_facts(*, version: Mapping[str, object], info: Mapping[str, object], h
         cdi_devices=tuple(
             sorted(str(item["ID"]) for item in _mappings(info.get("DiscoveredDevices")) if item.get("Source") == "cdi")
         ),
+        cdi_folders=_texts(info["CDISpecDirs"]) if isinstance(info.get("CDISpecDirs"), list) else None,
         memory_limit=info.get("MemoryLimit") is not False,
         pids_limit=info.get("PidsLimit") is not False,
     )

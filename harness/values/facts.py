@@ -82,7 +82,14 @@ class MachineFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
-    """The container engine: `Docker Engine` or `Podman`, its version, its API, how it isolates."""
+    """The container engine: `Docker Engine` or `Podman`, its version, its API, how it isolates.
+
+    Attributes:
+        runtimes: OCI runtimes by name. Podman names all that it knows, whether they are installed or not.
+        cdi_devices: those that the engine lists (Docker Engine 28.2 and newer).
+        cdi_folders: where it looks for CDI specifications; empty where CDI is off, None where it does not say (Docker
+            Engine before 25, Podman).
+    """
 
     name: str
     version: str
@@ -95,6 +102,7 @@ class EngineFacts:
     security_options: tuple[str, ...] = ()
     rootless: bool = False
     cdi_devices: tuple[str, ...] = ()
+    cdi_folders: tuple[str, ...] | None = None
     memory_limit: bool = True
     pids_limit: bool = True
 

@@ -1,30 +1,13 @@
-"""Which container engine honours which request for a device, by engine and version."""
+"""Refusals of engines that would drop the request for a device, and what such a request looks like."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from harness.machine.vendors.refusals import refuse
+from harness.values.engine_support import drops, is_podman
 from harness.values.facts import EngineFacts
 from harness.values.failure import Failure, Reason
-
-DOCKER_DEVICE_REQUESTS = (19, 3)
-"""First Docker Engine whose API knows device requests."""
-
-PODMAN_DEVICE_REQUESTS = (5, 4)
-"""First Podman whose Docker-compatible API honours device requests, those for the driver `cdi` only."""
-
-
-def is_podman(engine: EngineFacts) -> bool:
-    """Whether the engine is Podman, whose versions mean something else than Docker's."""
-    return engine.name.casefold().startswith("podman")
-
-
-def engine_version(engine: EngineFacts) -> tuple[int, int] | None:
-    """Major and minor version; None where the engine does not state it as numbers (`dev`)."""
-    found = re.match(r"v?(\d+)\.(\d+)", engine.version)
-    return (int(found[1]), int(found[2])) if found else None
 
 
 def dropped_requests(engine: EngineFacts, *, remedy: str = "") -> Failure | None:
@@ -40,22 +23,19 @@ def dropped_requests(engine: EngineFacts, *, remedy: str = "") -> Failure | None
     Returns:
         The failure to record, or None where requests are honoured or refused aloud.
     """
-    version = engine_version(engine)
+    if not drops(engine, cdi_request("any")):
+        return None
     if is_podman(engine):
-        if version is not None and version >= PODMAN_DEVICE_REQUESTS:
-            return None
         return refuse(
-            Reason.DEVICE_REQUEST,
+            Reason.REQUEST_DROPPED,
             f"Podman {engine.version} drops device requests without an error, so the container would have no GPU",
             "use Podman 5.4 or newer with a CDI specification, or Docker Engine" + (f", or {remedy}" if remedy else ""),
         )
-    if version is not None and version < DOCKER_DEVICE_REQUESTS:
-        return refuse(
-            Reason.DEVICE_REQUEST,
-            f"Docker Engine {engine.version} knows no device requests",
-            "use Docker Engine 20.10 or newer" + (f", or {remedy}" if remedy else ""),
-        )
-    return None
+    return refuse(
+        Reason.REQUEST_DROPPED,
+        f"Docker Engine {engine.version} knows no device requests",
+        "use Docker Engine 20.10 or newer" + (f", or {remedy}" if remedy else ""),
+    )
 
 
 def cdi_request(device: str) -> Mapping[str, object]:

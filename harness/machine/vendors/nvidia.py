@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.machine.vendors import pci
-from harness.machine.vendors.engines import cdi_request, dropped_requests, is_podman
+from harness.machine.vendors.engines import cdi_request, dropped_requests
 from harness.machine.vendors.names import pci_name
 from harness.machine.vendors.nvidia_probe import nvml_probe
 from harness.machine.vendors.probing import FieldProbe, blind
 from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import Passthrough
+from harness.values.engine_support import is_podman
 from harness.values.facts import Device, EngineFacts
 from harness.values.failure import Failure, Reason
 

@@ -418,13 +418,46 @@ def test_a_name_that_stays_taken_is_tried_once_more_only(fake: FakeClient) -> No
     assert len(fake.named("create")) == 2
 
 
-def test_a_device_request_that_the_engine_drops(fake: FakeClient) -> None:
-    request = {"driver": "cdi", "device_ids": ["nvidia.com/gpu=0"]}
-    fake.answers["inspect"] = [{"HostConfig": {"DeviceRequests": None}, "Id": "c1", "State": EXITED}]
+PODMAN = {"ApiVersion": "1.41", "Components": [{"Name": "Podman Engine"}]}
+NO_REQUEST = {"HostConfig": {"DeviceRequests": None, "Devices": []}, "Id": "c1", "State": EXITED}
+
+
+@pytest.mark.parametrize(
+    ("version", "driver"),
+    [
+        ({"Version": "28.5.2"}, "cdi"),
+        (PODMAN | {"Version": "4.3.1"}, "cdi"),
+        (PODMAN | {"Version": "5.3.2"}, "cdi"),
+        (PODMAN | {"Version": "5.8.6"}, "nvidia"),
+        (PODMAN | {"Version": "5.8.6"}, ""),
+    ],
+)
+def test_a_device_request_that_the_engine_drops(fake: FakeClient, version: dict, driver: str) -> None:
+    fake.answers |= {"inspect": [NO_REQUEST], "version": [version]}
+    request = {"driver": driver, "device_ids": ["nvidia.com/gpu=0"]}
     end = end_of(fake, spec=replace(SPEC, passthrough=Passthrough(device_requests=(request,))))
-    assert "ignored the device request" in end.error
+    assert (end.error_phase, end.exit_code) == ("start", None)
+    assert f"{version['Version']} drops the request for a device" in end.error
     assert fake.named("start") == []
     assert fake.named("remove") == [("remove", "c1")]
+
+
+@pytest.mark.parametrize("version", ["5.4.0", "5.8.6"])
+def test_podman_resolves_cdi_at_the_start_and_shows_no_request_before(fake: FakeClient, version: str) -> None:
+    fake.answers |= {"version": [PODMAN | {"Version": version}]}
+    fake.answers["inspect"] = [NO_REQUEST]
+    request = {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=0"]}
+    end = end_of(fake, spec=replace(SPEC, passthrough=Passthrough(device_requests=(request,))))
+    assert (end.error, end.exit_code) == ("", 0)
+    assert fake.named("start") == [("start", "c1")]
+
+
+def test_one_request_that_is_dropped_is_enough(fake: FakeClient) -> None:
+    fake.answers |= {"inspect": [NO_REQUEST], "version": [PODMAN | {"Version": "5.8.6"}]}
+    requests_ = ({"driver": "cdi", "device_ids": ["a.com/b=0"]}, {"driver": "nvidia", "count": -1})
+    end = end_of(fake, spec=replace(SPEC, passthrough=Passthrough(device_requests=requests_)))
+    assert "drops the request for a device" in end.error
+    assert "driver nvidia" in end.error
 
 
 def test_a_callback_that_fails_does_not_stop_the_reading(fake: FakeClient, caplog: pytest.LogCaptureFixture) -> None:
@@ -523,6 +556,7 @@ def test_facts_of_docker(fake: FakeClient) -> None:
             "Runtimes": {"runc": {}, "nvidia": {}},
             "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"],
             "DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}, {"Source": "other", "ID": "x"}],
+            "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"],
             "MemoryLimit": True,
             "PidsLimit": False,
         }
@@ -531,6 +565,13 @@ def test_facts_of_docker(fake: FakeClient) -> None:
     assert (facts.name, facts.version, facts.api_version) == ("Docker Engine", "28.5.2", "1.51")
     assert (facts.runtimes, facts.cdi_devices, facts.rootless) == (("nvidia", "runc"), ("nvidia.com/gpu=0",), True)
     assert (facts.memory_limit, facts.pids_limit) == (True, False)
+    assert facts.cdi_folders == ("/etc/cdi", "/var/run/cdi")
+
+
+@pytest.mark.parametrize(("said", "folders"), [([], ()), (None, None), ("absent", None)])
+def test_no_folder_of_specifications_is_told_from_no_word_about_them(said: object, folders: object) -> None:
+    info = {} if said == "absent" else {"CDISpecDirs": said}
+    assert engine_facts(version={}, info=info, host="unix:///x").cdi_folders == folders
 
 
 def test_facts_of_podman_which_leaves_much_out() -> None:

@@ -335,7 +335,7 @@ def test_cdi_devices_of_others_are_not_taken(roots, engine, listed) -> None:
 def test_podman_that_drops_requests_is_refused(roots, engine, version) -> None:
     refusal = vendor(roots).passthrough(CARD, backend=CUDA, engine=engine("Podman", version))
     assert isinstance(refusal, Failure)
-    assert (refusal.phase, refusal.reason) == (Phase.PREPARE, Reason.DEVICE_REQUEST)
+    assert (refusal.phase, refusal.reason) == (Phase.PREPARE, Reason.REQUEST_DROPPED)
     assert refusal.detail.startswith(f"Podman {version} drops device requests without an error")
     assert "Podman 5.4 or newer" in refusal.remedy
 
@@ -350,7 +350,7 @@ def test_newer_podman_gets_cdi(roots, engine, version) -> None:
 def test_docker_before_device_requests_is_refused(roots, engine) -> None:
     refusal = vendor(roots).passthrough(CARD, backend=CUDA, engine=engine(version="18.09.9"))
     assert isinstance(refusal, Failure)
-    assert refusal.reason is Reason.DEVICE_REQUEST
+    assert refusal.reason is Reason.REQUEST_DROPPED
 
 
 def test_other_backends_are_refused(roots, engine) -> None:

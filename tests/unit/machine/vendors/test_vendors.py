@@ -5,7 +5,7 @@ import pytest
 from harness.machine.vendors import VENDORS, discover_devices, passthrough
 from harness.machine.vendors.amd import Amd
 from harness.machine.vendors.cpu import Cpu
-from harness.machine.vendors.engines import dropped_requests, engine_version
+from harness.machine.vendors.engines import dropped_requests
 from harness.machine.vendors.intel import Intel
 from harness.machine.vendors.nvidia import Nvidia
 from harness.values.backend import BACKENDS
@@ -62,14 +62,6 @@ def test_the_devices_vendor_answers(roots, engine) -> None:
     found = passthrough(software, backend=BACKENDS["vulkan"], engine=engine(), vendors=vendors)
     assert isinstance(found, Passthrough)
     assert found.device == "Vulkan0"
-
-
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [("20.10.24+dfsg1", (20, 10)), ("v28.5.2", (28, 5)), ("5.4.0-rc1", (5, 4)), ("dev", None), ("", None)],
-)
-def test_engine_versions(engine, text, version) -> None:
-    assert engine_version(engine(version=text)) == version
 
 
 @pytest.mark.parametrize(
