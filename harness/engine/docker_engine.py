@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
@@ -12,6 +12,7 @@ from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
 from harness.engine.attach import AttachedSocket, Connection, OutputReader
+from harness.engine.dropped_requests import require_kept
 from harness.engine.engine_facts import engine_facts
 from harness.engine.handle import ContainerHandle
 from harness.engine.hardening import MANAGED_LABEL, container_config
@@ -19,7 +20,6 @@ from harness.engine.trouble import TROUBLE, is_absent, is_conflict, unreachable,
 from harness.engine.waiting import NotStarted, Patience, RunningContainer
 from harness.errors import ArtifactError, EngineError
 from harness.values.container import ContainerExit, ContainerSpec
-from harness.values.engine_support import drops, is_podman
 from harness.values.facts import EngineFacts
 from harness.values.failure import Reason
 from harness.values.protocols import Running
@@ -249,7 +249,7 @@ class DockerEngine:
         on_line: Callable[[str, str], None] | None,
     ) -> Running:
         if spec.passthrough.device_requests:
-            self._require_kept(client, handle.container_id, spec)
+            require_kept(client, handle.container_id, spec, self._facts)
         reader = OutputReader(
             self._attach(client, handle.container_id),
             limit_bytes=spec.output_limit_bytes,
@@ -273,19 +273,6 @@ class DockerEngine:
             clock=self._clock,
             on_leftover=self._leftovers.add,
         )
-
-    def _require_kept(self, client: APIClient, container_id: str, spec: ContainerSpec) -> None:
-        """Raise ValueError where the engine dropped a device request and would start the container without it."""
-        if client.inspect_container(container_id)["HostConfig"].get("DeviceRequests"):
-            return
-        facts = self._facts
-        lost = [request for request in spec.passthrough.device_requests if facts is None or drops(facts, request)]
-        if facts is not None and is_podman(facts) and not lost:
-            # It shows no request, but resolves those by CDI at the start, and refuses unknown ones there.
-            return
-        engine = f"{facts.name} {facts.version}" if facts else "the engine"
-        msg = f"{engine} drops the request for a device: the container would see no device ({_asked(lost)})"
-        raise ValueError(msg)
 
     def _discard(self, handle: ContainerHandle) -> None:
         handle.hurry(self._patience.answer)
@@ -336,12 +323,6 @@ def _created(client: APIClient, config: dict[str, object], name: str) -> str:
 def _image(client: APIClient, ref: str) -> dict[str, Any]:
     description: dict[str, Any] = client.inspect_image(ref)  # type: ignore[no-untyped-call]  # the SDK's stubs
     return description
-
-
-def _asked(requests: Iterable[Mapping[str, object]]) -> str:
-    """Driver and devices of requests, in short."""
-    fields = [{key.casefold(): value for key, value in request.items()} for request in requests]
-    return "; ".join(f"driver {each.get('driver') or 'any'}" for each in fields) or "driver unknown"
 
 
 def _name(item: Mapping[str, object]) -> str:

@@ -100,6 +100,7 @@ def _change(upper: Path, root: Path, name: str, content: str | None) -> None:
         os.mknod(path, 0o020000, 0)  # overlayfs takes a character device 0:0 for "removed"
     else:
         path.write_text(content)
+        path.chmod(0o755 if content.startswith("#!") else 0o644)
 
 
 def _command(beside: Beside, options: Sequence[str]) -> list[str]:
