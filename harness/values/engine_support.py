@@ -35,7 +35,8 @@ def engine_version(engine: EngineFacts) -> tuple[int, int] | None:
 def drops(engine: EngineFacts, request: Mapping[str, object]) -> bool:
     """Whether the engine starts a container without the device that is asked for, and without an error.
 
-    Podman does, before 5.4 for every request, later for all but those by CDI (measured on 4.3.1, 5.4.2 and 5.8.6).
+    Podman does, before 5.4 for every request, later for all but those that name CDI devices (measured on 4.3.1, 5.4.2
+    and 5.8.6).
     Docker Engine keeps what it knows and refuses aloud what it cannot do; before 19.03 it knows no requests.
 
     Args:
@@ -45,8 +46,9 @@ def drops(engine: EngineFacts, request: Mapping[str, object]) -> bool:
     version = engine_version(engine)
     if not is_podman(engine):
         return version is not None and version < DOCKER_DEVICE_REQUESTS
-    driver = request.get("Driver") or request.get("driver")
-    return version is None or version < PODMAN_DEVICE_REQUESTS or driver != "cdi"
+    fields = {key.casefold().replace("_", ""): value for key, value in request.items()}
+    by_cdi = fields.get("driver") == "cdi" and bool(fields.get("deviceids"))
+    return version is None or version < PODMAN_DEVICE_REQUESTS or not by_cdi
 
 
 def cdi_is_off(engine: EngineFacts) -> bool:

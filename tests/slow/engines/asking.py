@@ -26,7 +26,10 @@ SPECIFICATION = {
                 "deviceNodes": [{"path": "/dev/fake-gpu-0", "hostPath": "/dev/null"}],
             },
         },
-        {"name": "stale-node", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia9", "hostPath": "/dev/nvidia9"}]}},
+        {
+            "name": "stale-node",
+            "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia9", "hostPath": "/dev/nvidia9"}]},
+        },
         {
             "name": "stale-library",
             "containerEdits": {
@@ -162,7 +165,7 @@ def ask(client: APIClient, config: Mapping[str, Any]) -> Answer:
         AttachedSocket(client, made).close()
         client.start(made)
         code = client.wait(made, timeout=30)["StatusCode"]
-        output = tuple(client.logs(made).decode().splitlines())
+        output = tuple(plain(line) for line in client.logs(made).decode().splitlines())
         return Answer(shown=shown, exit_code=code, output=output)
     except TROUBLE as problem:
         text = plain(words(problem))
@@ -177,6 +180,8 @@ def plain(text: str) -> str:
     text = re.sub(r"/var/lib/engine/overlay\S*?/(merged|rootfs)", r"<root>", text)
     text = re.sub(r"/proc/(?:self|\d+)/fd/\d+|fd/\d+", "<fd>", text)
     text = re.sub(r"/proc/\d+/", "/proc/<pid>/", text)
+    text = re.sub(r"\[FATAL tini \(\d+\)\]", "[FATAL tini (<pid>)]", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text)
     return re.sub(r"lbh-engine-\w+", "<engine>", text)
 
 

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 CAPTURES = Path(__file__).parents[2] / "captures/engines"
 DAEMON = "/etc/docker/daemon.json"
 HOOKED = {"files": {"/usr/bin/nvidia-container-runtime-hook": HOOK}}
+CATATONIT = ("/usr/libexec/podman/catatonit", "/usr/bin/catatonit")
 SETUPS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("docker-20.10", "docker-26.1", "docker-28.5")},
     **{name: (name, {}) for name in ("podman-4.3", "podman-5.4", "podman-5.8")},
@@ -31,8 +32,8 @@ SETUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "docker-28.5-cdi-off": ("docker-28.5", {"files": {DAEMON: '{"features": {"cdi": false}}'}}),
     "docker-20.10-hook": ("docker-20.10", HOOKED),
     "docker-28.5-hook": ("docker-28.5", HOOKED),
-    "podman-4.3-no-init": ("podman-4.3", {"files": {"/usr/libexec/podman/catatonit": None}}),
-    "podman-5.8-no-init": ("podman-5.8", {"files": {"/usr/libexec/podman/catatonit": None}}),
+    "podman-4.3-no-init": ("podman-4.3", {"files": dict.fromkeys(CATATONIT)}),
+    "podman-5.8-no-init": ("podman-5.8", {"files": dict.fromkeys(CATATONIT)}),
 }
 """By name: which engine, and how it is set up."""
 
@@ -40,6 +41,7 @@ SETUPS: dict[str, tuple[str, dict[str, Any]]] = {
 def answers(bench: Bench, client: APIClient, setup: str) -> dict[str, Answer]:
     found = {}
     asked = {"nothing": ASKED["nothing"], "no-init-needed": ASKED["no-init-needed"]} if "init" in setup else ASKED
+    (bench.beside.log.parent / "run/says").write_text("nothing that is known")
     for name, change in asked.items():
         config: dict[str, Any] = dict(container_config(bench.spec(LOOK)))
         change(config["HostConfig"])

@@ -64,3 +64,9 @@ def test_what_is_dropped(name: str, version: str, *, cdi: bool, classic: bool) -
 )
 def test_where_cdi_is_off(name: str, version: str, folders: tuple[str, ...] | None, *, off: bool) -> None:
     assert cdi_is_off(facts(name, version, folders)) is off
+
+
+@pytest.mark.parametrize("request_", [{"Driver": "cdi", "Count": 1}, {"driver": "cdi", "device_ids": []}])
+def test_podman_drops_a_request_by_cdi_that_names_no_device(request_: dict[str, object]) -> None:
+    assert drops(facts("Podman", "5.8.6"), request_)
+    assert not drops(facts("Docker Engine", "28.5.2"), request_)
