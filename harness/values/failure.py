@@ -73,7 +73,7 @@ class Reason(StrEnum):
     CDI_OFF = "cdi_off"
     """The engine does not know CDI, or has it switched off."""
     CDI_DEVICE = "cdi_device"
-    """No CDI specification names the device."""
+    """No CDI specification names the device, or what one names is not there any more."""
     DEVICE_NODE = "device_node"
     """The device's node does not exist where the engine looks for it."""
     GROUP = "group"

@@ -29,7 +29,7 @@ ENGINE: tuple[Signature, ...] = (
         "The engine took a CDI name for a path: this API takes CDI names as device requests only, on Docker 28.2 or "
         "Podman 5.4 and newer.",
         r"custom device \\?\"[\w.-]+/[\w.-]+=",
-        r"stat [\w.-]+/[\w.-]+=\S+: no such file or directory",
+        r"container create: stat [^/\s]\S*: no such file or directory",
     ),
     texts(
         Rank.DEVICE,
@@ -42,11 +42,54 @@ ENGINE: tuple[Signature, ...] = (
     ),
     texts(
         Rank.REQUEST,
+        Reason.REQUEST_DROPPED,
+        Phase.START,
+        "Podman drops requests for devices before 5.4, and later those that are not by CDI: use Podman 5.4 or newer "
+        "with a CDI specification of the device, or Docker Engine.",
+        r"drops the request for a device",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.ENGINE,
+        Phase.START,
+        "The engine has no small init program to start containers with: install the package catatonit for Podman, "
+        "tini or docker-init for Docker.",
+        r"container-init binary not found|lookup init binary",
+        r"exec: \"(?:catatonit|docker-init|tini)\": executable file not found",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.ENGINE,
+        Phase.START,
+        "crun does not start containers where control groups of version 1 and 2 both hold controllers: boot with "
+        "version 2 alone (`systemd.unified_cgroup_hierarchy=1`), or let Podman use runc (`runtime` in "
+        "/etc/containers/containers.conf).",
+        r"cgroups in hybrid mode not supported",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.ENGINE,
+        Phase.START,
+        "The engine may not raise this limit, mostly because it runs in a container itself: lower `default_ulimits` "
+        "in /etc/containers/containers.conf, or `default-ulimits` in /etc/docker/daemon.json.",
+        r"setting rlimits?\b|setrlimit",
+    ),
+    texts(
+        Rank.REQUEST,
         Reason.CDI_OFF,
         Phase.START,
         _CDI_OFF,
         r"could not select device driver \\?\"cdi\\?\"",
         r"no CDI specification directories specified",
+    ),
+    texts(
+        Rank.REQUEST,
+        Reason.CDI_DEVICE,
+        Phase.START,
+        "The CDI specification of this device names what is not there any more, mostly since a driver or a toolkit "
+        "was updated: generate it again with the vendor's container toolkit.",
+        r"failed to stat CDI host device",
+        r"error executing hook|hook #\d+: fork/exec \S+: no such file",
     ),
     texts(
         Rank.REQUEST,

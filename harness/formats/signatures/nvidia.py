@@ -141,9 +141,11 @@ ENGINE: tuple[Signature, ...] = (
         Rank.REQUEST,
         Reason.CDI_DEVICE,
         Phase.START,
-        "The CDI specification is of another version of the driver: generate it again, "
+        "The CDI specification is of another version of the driver or of the toolkit: generate it again, "
         "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`.",
-        r"lib(?:cuda|nvidia|GLX_nvidia|EGL_nvidia)[\w.+-]*\.so[\d.]+: no such file or directory",
+        r"lib(?:cuda|nvidia|GLX_nvidia|EGL_nvidia)[\w.+-]*\.so[\d.]+[`'\"]?: no such file or directory",
+        r"stat CDI host device \"?/dev/nvidia",
+        r"hook\b.*nvidia-(?:cdi-hook|ctk)",
     ),
     texts(
         Rank.REQUEST,

@@ -25,6 +25,7 @@ CAPTURES = Path(__file__).parents[2] / "captures/engines"
 DAEMON = "/etc/docker/daemon.json"
 HOOKED = {"files": {"/usr/bin/nvidia-container-runtime-hook": HOOK}}
 CATATONIT = ("/usr/libexec/podman/catatonit", "/usr/bin/catatonit")
+DOCKER_INIT = ("/usr/bin/docker-init",)
 SETUPS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("docker-20.10", "docker-26.1", "docker-28.5")},
     **{name: (name, {}) for name in ("podman-4.3", "podman-5.4", "podman-5.8")},
@@ -32,6 +33,8 @@ SETUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "docker-28.5-cdi-off": ("docker-28.5", {"files": {DAEMON: '{"features": {"cdi": false}}'}}),
     "docker-20.10-hook": ("docker-20.10", HOOKED),
     "docker-28.5-hook": ("docker-28.5", HOOKED),
+    "docker-20.10-no-init": ("docker-20.10", {"files": dict.fromkeys(DOCKER_INIT)}),
+    "docker-28.5-no-init": ("docker-28.5", {"files": dict.fromkeys(DOCKER_INIT)}),
     "podman-4.3-no-init": ("podman-4.3", {"files": dict.fromkeys(CATATONIT)}),
     "podman-5.8-no-init": ("podman-5.8", {"files": dict.fromkeys(CATATONIT)}),
 }
