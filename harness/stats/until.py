@@ -8,7 +8,7 @@ nothing at first, would make the first looks useless here: the question is not w
 
 The level is smaller than Pocock's table for four equally spaced looks at z values would need to be at these looks
 (0.0204), since few rounds make t values: for t at 7, 11, 15 and 19 degrees of freedom, 0.0191 leaves 95.0 %.
-`benchmarks/statistics.py` computes it again.
+`benchmarks/coverage.py` computes it again.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from harness.report.data import ReportData
 from harness.report.sections import (
     bandwidth,
+    comparisons,
     controls,
     failures,
     method,
@@ -27,6 +28,7 @@ SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
     "failures": failures.render,
     "validity": validity.render,
     "superseded": superseded.render,
+    "comparisons": comparisons.render,
     "controls": controls.render,
     "proof": proof.render,
     "telemetry": telemetry.render,

@@ -12,10 +12,11 @@ def render(data: ReportData) -> tuple[Block, ...]:
     """The same cell under two labels, compared; a note where a matrix has no such pair."""
     rows = []
     for machine in data.machines:
-        for control in controls(machine.cells):
-            pair = f"{control.first.cell.id} and #{control.second.cell.label}"
+        for control in controls(machine):
+            pair = f"{control.arms.first.cell.id} and #{control.arms.second.cell.label}"
             rounds = str(control.comparison.rounds) if control.comparison else "-"
-            rows.append((machine.machine.machine, pair, rounds, in_words(control.comparison)))
+            said = in_words(control.comparison, why_none=control.why_none)
+            rows.append((machine.machine.machine, pair, rounds, said))
     heading = Heading(level=2, text="Control: the same thing twice")
     if not rows:
         text = (
