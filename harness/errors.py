@@ -5,6 +5,8 @@
     │   └── ProblemsError  2   several of them at once, each with its own place
     ├── CellsFailedError   1   the work was done and recorded, but some cells have no number
     │   └── ArtifactError  1   an image or a model cannot be had; its cells fail, the others run
+    ├── SlowerError        1   a comparison shows a slowdown by more than was accepted
+    ├── UndecidedError     4   a comparison can neither show nor rule out such a slowdown
     ├── MachineError       3   the machine cannot do it: disk, permissions, locks
     │   └── EngineError    3   no container engine, or it went away
     └── InterruptedByUserError 130  stopped by SIGINT or SIGTERM; what was measured is kept
@@ -99,6 +101,18 @@ class ArtifactError(CellsFailedError):
     def __init__(self, what: str, *, reason: str, where: str = "", remedy: str = "") -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.reason = reason
+
+
+class SlowerError(BenchError):
+    """A comparison shows a slowdown by more than was accepted."""
+
+    exit_code = 1
+
+
+class UndecidedError(BenchError):
+    """Whether there is a slowdown by more than was accepted is not known: the intervals are too wide for that."""
+
+    exit_code = 4
 
 
 class MachineError(BenchError):
