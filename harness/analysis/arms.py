@@ -126,6 +126,15 @@ def counterparts(first: MachineResults, second: MachineResults) -> tuple[Arms, .
     return tuple(found)
 
 
+def without_counterpart(first: MachineResults, second: MachineResults) -> tuple[str, ...]:
+    """Ids of the cells of either report whose test the other has not."""
+    mine, theirs = (
+        tuple(r.cell.id for r in one.cells if _counterpart(r, other.cells) is None)
+        for one, other in ((first, second), (second, first))
+    )
+    return mine + theirs
+
+
 def _counterpart(result: CellResult, others: Sequence[CellResult]) -> CellResult | None:
     same = next((other for other in others if other.cell.id == result.cell.id), None)
     if same is not None:

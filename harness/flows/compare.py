@@ -9,7 +9,16 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
-from harness.analysis.arms import FIELDS, Arms, arms_by, control_arms, counterparts, differing, labelled_arms
+from harness.analysis.arms import (
+    FIELDS,
+    Arms,
+    arms_by,
+    control_arms,
+    counterparts,
+    differing,
+    labelled_arms,
+    without_counterpart,
+)
 from harness.analysis.comparisons import Compared, Limit, compare_all, hold_against
 from harness.analysis.results import MachineResults, read_results
 from harness.errors import InputError, SlowerError, UndecidedError
@@ -19,6 +28,7 @@ from harness.flows.two_arms import TwoArms, measure_two_arms
 from harness.flows.workspace import Workspace, find_workspace
 
 MOST_REPORTS = 2
+SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +102,7 @@ def compare_reports(
             remedy="Name one, to compare the arms inside it, or two.",
         )
     read = [_read(name, workspace) for name in request.reports]
-    arms = _inside(read[0], request) if len(read) == 1 else _between(read[0], read[1], request)
+    arms, alone = (_inside(read[0], request), ()) if len(read) == 1 else _between(read[0], read[1], request)
     compared = compare_all(arms)
     limit = None if request.fail_if_slower is None else hold_against(compared, request.fail_if_slower)
     if request.as_json:
@@ -101,6 +111,8 @@ def compare_reports(
     else:
         for line in as_table(compared):
             display.say(line)
+        if alone:
+            display.say(f"In one of the two only, and left out: {_some(alone)}")
     if limit is not None:
         _gate(limit, request.fail_if_slower or 0.0, len(compared))
     if all(each.arms.refused for each in compared):
@@ -154,7 +166,8 @@ def _inside(machines: Sequence[MachineResults], request: CompareRequest) -> tupl
 
 def _between(
     first: Sequence[MachineResults], second: Sequence[MachineResults], request: CompareRequest
-) -> tuple[Arms, ...]:
+) -> tuple[tuple[Arms, ...], tuple[str, ...]]:
+    """The arms, and the ids of the cells that have no counterpart."""
     if request.by:
         raise InputError("is for the arms inside one report", where="--by", remedy="Name one report, or leave it out.")
     same = [(a, b) for a in first for b in second if a.machine.machine == b.machine.machine]
@@ -171,16 +184,22 @@ def _between(
         raise InputError(
             "not one test is in both", where=" and ".join(request.reports), remedy="`invoke plan` shows the cells."
         )
-    return arms
+    return arms, tuple(found for a, b in pairs for found in without_counterpart(a, b))
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few of them, and how many there are."""
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _gate(limit: Limit, accepted: float, number: int) -> None:
     shown = f"{100 * accepted:.3g} %"
     if limit.slower:
-        names = ", ".join(each.arms.second.cell.id for each in limit.slower[:5])
+        names = _some([each.arms.second.cell.id for each in limit.slower])
         raise SlowerError(f"{len(limit.slower)} of {number} are slower by more than {shown}: {names}")
     if limit.undecided:
-        names = ", ".join(each.arms.second.cell.id for each in limit.undecided[:5])
+        names = _some([each.arms.second.cell.id for each in limit.undecided])
         raise UndecidedError(
             f"{len(limit.undecided)} of {number} can neither be shown to be slower by more than {shown} nor be cleared "
             f"of it: {names}",

@@ -112,6 +112,14 @@ def test_two_reports_are_compared_by_welch(harness, measured, compare) -> None:
     assert "2 comparisons, corrected by Holm" in harness.shown
 
 
+def test_what_only_one_report_has_is_named(harness, measured, compare) -> None:
+    measured(name="one")
+    measured(name="two", text=SETTINGS.replace("[tg4], label: small", "[tg8], label: small"))
+    (found,) = compare("one", "two")
+    assert found.arms.first.cell.label == "plain"
+    assert "left out: cpu/gemma3-270m-q4_k_m/tg4/b1024,t2#small, cpu/gemma3-270m-q4_k_m/tg8/" in harness.shown
+
+
 def test_json_holds_everything(harness, measured, compare) -> None:
     measured()
     compare(as_json=True)
