@@ -103,7 +103,7 @@ def plan(_context: Context, file: str = "demo.yaml", only: list[str] | None = No
 @task(
     help={
         "file": "matrix file whose images are meant (default: all of images/)",
-        "build": "build or pull what is missing",
+        "build": "build or pull what is missing; without a file only what takes minutes",
     }
 )
 @_told

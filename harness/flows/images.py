@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.artifacts.build import builds_in
+from harness.artifacts.dockerfile import read_dockerfile
 from harness.artifacts.images import ImageRow, known_images, prepare_image
 from harness.flows.console import Display
 from harness.flows.engines import OpenEngine, open_engine
@@ -23,8 +24,17 @@ def sources(file: str, workspace: Workspace) -> tuple[ImageSource, ...]:
     return tuple(plan.matrix.images[name] for name in dict.fromkeys(cell.image for cell in plan.cells))
 
 
+def split_by_cost(
+    wanted: Iterable[ImageSource], workspace: Workspace
+) -> tuple[tuple[ImageSource, ...], tuple[ImageSource, ...]]:
+    """Builds of minutes, and those that a GPU's compiler makes, which nobody should start by accident."""
+    wanted = tuple(wanted)
+    slow = tuple(s for s in wanted if s.build and read_dockerfile(s.build, workspace.images).architectures)
+    return tuple(source for source in wanted if source not in slow), slow
+
+
 def show_images(file: str, *, build: bool) -> None:
-    """List images; with `build`, make what is missing.
+    """List images; with `build`, make what is missing. Without a file, only what takes minutes.
 
     Raises:
         InputError: a mistake in the matrix file.
@@ -35,7 +45,10 @@ def show_images(file: str, *, build: bool) -> None:
     wanted = sources(file, workspace)
     with open_engine(display.say) as opened:
         if build:
-            _ensure(wanted, opened, workspace, display)
+            quick, slow = (wanted, ()) if file else split_by_cost(wanted, workspace)
+            _ensure(quick, opened, workspace, display)
+            for source in slow:
+                display.say(f"{source.name}: not built unasked, it takes hours; name a matrix that needs it with --file")
         rows = known_images(wanted, store=opened.images, cache=workspace.cache, images=workspace.images)
         display.say(render(rows))
         if not all(row.present for row in rows):
