@@ -48,7 +48,7 @@ def show_images(file: str, *, build: bool) -> None:
             quick, slow = (wanted, ()) if file else split_by_cost(wanted, workspace)
             _ensure(quick, opened, workspace, display)
             for source in slow:
-                display.say(f"{source.name}: not built unasked, it takes hours; name a matrix that needs it with --file")
+                display.say(f"{source.name}: not built unasked, since it takes hours: name a matrix that uses it")
         rows = known_images(wanted, store=opened.images, cache=workspace.cache, images=workspace.images)
         display.say(render(rows))
         if not all(row.present for row in rows):
