@@ -114,7 +114,7 @@ def changes(before: Lock, after: Lock) -> tuple[str, ...]:
     for name, image in after.images.items():
         was = before.images.get(name)
         if was is not None and (was.digest, was.id) != (image.digest, image.id):
-            lines.append(f"image {name}: {_build(was)} became {_build(image)}{_age(was, image)}")
+            lines.append(f"image {name}: {_became(was, image)}")
     for name, model in after.models.items():
         earlier = before.models.get(name)
         if earlier is not None and earlier.sha256 != model.sha256:
@@ -122,10 +122,13 @@ def changes(before: Lock, after: Lock) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _age(was: LockedImage, now: LockedImage) -> str:
-    if was.build_number is None or now.build_number is None or was.build_number == now.build_number:
-        return ", another image of the same name"
-    return ", which is newer" if now.build_number > was.build_number else ", which is older"
+def _became(was: LockedImage, now: LockedImage) -> str:
+    if was.build_number == now.build_number:
+        return f"another image of {_build(now)}"
+    age = ""
+    if was.build_number is not None and now.build_number is not None:
+        age = ", which is newer" if now.build_number > was.build_number else ", which is older"
+    return f"{_build(was)} became {_build(now)}{age}"
 
 
 def _build(image: LockedImage) -> str:

@@ -125,11 +125,11 @@ def lock_of(number: int | None, digest: str = DIGEST, model: str = "a" * 64) -> 
         (lock_of(999), lock_of(999), ()),
         (lock_of(999), lock_of(1000, "sha256:1"), ("image x: b999 became b1000, which is newer",)),
         (lock_of(1000), lock_of(999, "sha256:1"), ("image x: b1000 became b999, which is older",)),
-        (lock_of(999), lock_of(999, "sha256:1"), ("image x: b999 became b999, another image of the same name",)),
+        (lock_of(999), lock_of(999, "sha256:1"), ("image x: another image of b999",)),
         (
             lock_of(None),
             lock_of(999, "sha256:1"),
-            ("image x: an unknown build became b999, another image of the same name",),
+            ("image x: an unknown build became b999",),
         ),
         (lock_of(1), lock_of(1, model="b" * 64), ("model m: aaaaaaaaaaaa became bbbbbbbbbbbb",)),
     ],
