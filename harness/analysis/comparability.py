@@ -21,7 +21,8 @@ def kind(result: CellResult) -> str:
 def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
     """What has to be equal before two rates may be put in an order, as named fields.
 
-    The offload is the parameter as asked for on a GPU; a CPU has nothing to offload to, so it is left out there.
+    The offload is the parameter as asked for on a GPU; a CPU has nothing to offload to, so it is left out there. With
+    several devices `layer` is llama.cpp's own split mode, and with `none` one of them computes.
     """
     model = result.model
     weights = (model.tensors_sha256 or model.sha256) if model else result.cell.model
@@ -32,10 +33,15 @@ def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
         ("n_gen", result.cell.test.n_gen),
         ("n_depth", result.cell.test.n_depth),
     ]
+    mode = result.cell.params.get("split_mode")
+    split = result.n_devices > 1 and mode != "none"
+    fields += [("devices", result.n_devices if split else 1), ("split_mode", mode or ("layer" if split else None))]
     fields += [
         (parameter.name, result.cell.params.get(parameter.name))
         for parameter in PARAMETERS.values()
-        if parameter.ranked and not (parameter.name == "n_gpu_layers" and result.cell.backend == "cpu")
+        if parameter.ranked
+        and parameter.name != "split_mode"
+        and not (parameter.name == "n_gpu_layers" and result.cell.backend == "cpu")
     ]
     return tuple(fields)
 

@@ -59,6 +59,7 @@ class CellResult:
         device: the device that the records name; the matrix's name for it where there is no record.
         invalid: runs that broke a rule of validity. set_aside: valid runs of rounds that were repeated all the same.
         observed: what the telemetry of the counted runs says of its timed part.
+        n_devices: how many devices the container was given.
     """
 
     cell: Cell
@@ -78,6 +79,7 @@ class CellResult:
     invalid: tuple[InvalidRun, ...] = ()
     set_aside: int = 0
     observed: tuple[Observed, ...] = ()
+    n_devices: int = 1
 
     @property
     def synthetic(self) -> bool:
@@ -245,6 +247,7 @@ def _cell_result(cell: Cell, session: Session, picked: Picked) -> CellResult:
         image=next((image for image in session.images if image.name == cell.image), None),
         model=next((model for model in session.models if model.name == cell.model), None),
         device=any_record.device if any_record else cell.device,
+        n_devices=len(any_record.devices) or 1 if any_record else 1,
         runs=tuple(runs),
         failures=tuple(failures),
         rounds_planned=_rounds_planned(session, picked, runs),

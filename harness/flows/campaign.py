@@ -154,7 +154,7 @@ class Campaign:
     def _watching(self, cell: Cell) -> AbstractContextManager[Sampler | None]:
         """Looks at the devices of a run from before its gate to its end."""
         watch = self.setting.watch
-        return watch.during((self.setting.prepared.target(cell).device,)) if watch else nullcontext()
+        return watch.during(self.setting.prepared.target(cell).devices) if watch else nullcontext()
 
     def _warm_page_cache(self, run: Run) -> None:
         """Read the model once in each start: a campaign that is continued has its warm-up round behind it."""

@@ -222,7 +222,8 @@ def _campaign(
 
 def _simulated(prepared: Prepared) -> bool:
     """Whether any image or device is made for tests."""
-    devices = [target.device for target in prepared.targets.values() if isinstance(target, Target)]
+    targets = [target for target in prepared.targets.values() if isinstance(target, Target)]
+    devices = [device for target in targets for device in target.devices]
     images = [image for image in prepared.images.values() if isinstance(image, ImageFacts)]
     return any(device.simulated for device in devices) or any(image.simulated for image in images)
 

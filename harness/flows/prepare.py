@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import stat
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from harness.artifacts.models import prepare_model
 from harness.errors import ArtifactError, InputError
 from harness.flows.console import Display
 from harness.flows.workspace import Workspace
-from harness.machine.devices import select
+from harness.machine.devices import select_all
 from harness.machine.vendors import passthrough as passthrough_of
 from harness.values.backend import BACKENDS
 from harness.values.cell import Cell
@@ -29,10 +30,16 @@ from harness.values.protocols import ImageStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A device and how a container gets to see it."""
+    """The devices of a cell, mostly one, and how a container gets to see them."""
 
-    device: Device
+    devices: tuple[Device, ...]
     passthrough: Passthrough
+
+    @property
+    def title(self) -> str:
+        """What it is called in records and tables: `2 x NVIDIA GeForce RTX 4090`."""
+        count = Counter(device.name for device in self.devices)
+        return " + ".join(name if number == 1 else f"{number} x {name}" for name, number in count.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +82,11 @@ class Prepared:
 
 def _target(cell: Cell, devices: tuple[Device, ...], engine: EngineFacts) -> Target | Failure:
     backend = BACKENDS[cell.backend]
-    device = select(devices, backend=backend, name=cell.device)
-    if isinstance(device, Failure):
-        return device
-    passthrough = passthrough_of(device, backend=backend, engine=engine)
-    return passthrough if isinstance(passthrough, Failure) else Target(device=device, passthrough=passthrough)
+    chosen = select_all(devices, backend=backend, name=cell.device)
+    if isinstance(chosen, Failure):
+        return chosen
+    passthrough = passthrough_of(chosen, backend=backend, engine=engine)
+    return passthrough if isinstance(passthrough, Failure) else Target(devices=chosen, passthrough=passthrough)
 
 
 def _as_failure(error: ArtifactError) -> Failure:

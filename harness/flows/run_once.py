@@ -19,6 +19,7 @@ from harness.flows.observe import observed
 from harness.flows.prepare import Prepared
 from harness.formats import llama_bench as bench_output
 from harness.formats import llama_log
+from harness.machine.devices import DEFAULT, SOFTWARE
 from harness.machine.gate import GateResult
 from harness.machine.sampler import Sampler
 from harness.machine.watch import Watch
@@ -93,15 +94,18 @@ def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
     Resuming and reading go by it: samples under another key are of another thing.
     """
     first, target = cells[0], prepared.target(cells[0])
-    identity = {
+    identity: dict[str, object] = {
         "backend": first.backend,
-        "device": target.device.name,
+        "device": target.title,
         "environment": dict(target.passthrough.environment),
         "image": prepared.image(first).id,
         "label": first.label,
         "model": prepared.model(first).sha256,
         "params": dict(first.params),
     }
+    if first.device not in {DEFAULT, SOFTWARE}:
+        # Several cards of one name are told apart by their places.
+        identity["places"] = [device.pci or device.index for device in target.devices]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
@@ -281,7 +285,8 @@ def run_once(
         session=setting.session,
         run=run,
         backend=first.backend,
-        device=target.device.name,
+        device=target.title,
+        devices=tuple(device.name for device in target.devices),
         image=image.id,
         model_sha256=model.sha256,
         argv=argv,
@@ -298,8 +303,11 @@ def run_once(
         gate=asdict(gate),
         log=log,
         diagnosis="" if all(o.ok for o in outcomes) else relevant_stderr([line.text for line in ended.stderr]),
-        software=ran_on_software(output) or target.device.kind == "software",
-        simulated=setting.simulated or setting.engine.simulated or target.device.simulated or image.simulated,
+        software=ran_on_software(output) or any(device.kind == SOFTWARE for device in target.devices),
+        simulated=setting.simulated
+        or setting.engine.simulated
+        or image.simulated
+        or any(device.simulated for device in target.devices),
         telemetry=telemetry,
         invalid=violations(telemetry),
     )

@@ -22,7 +22,12 @@ _LARGEST_MIB = 1e12
 _LIBRARY = re.compile(r"load_backend: loaded (\S+) backend from (.+?)\s*$")
 _CPU_VARIANT = re.compile(r"ggml-cpu-([A-Za-z0-9_.+-]+?)\.(?:so|dll|dylib)\b")
 _DEVICE = re.compile(r"using device (\S+) \((.*)\) - \d+ MiB free")
-_DEVICE_ID = re.compile(r"^(.*)\) \((?:unknown id|[0-9A-Fa-f:.]+)$")
+_DEVICE_ID = re.compile(r"^(.*)\) \((unknown id|[0-9A-Fa-f:.]+)$")
+_PCI = re.compile(r"([0-9a-f]{4,8}):([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])", re.IGNORECASE)
+# `ggml_cuda_init: found 1 ROCm devices (...):`, then a line for each; Vulkan has it in one line.
+_FOUND = re.compile(r"_init: found \d+ (\S+) devices")
+_FOUND_DEVICE = re.compile(r"^\s*Device (\d+): (\S.*)$")
+_VULKAN_DEVICE = re.compile(r"^ggml_vulkan: (\d+) = (\S.*?) \| ")
 _OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
 _BUFFER = re.compile(r": +(\S.*?) +(model|KV|RS|compute) buffer size += +([\d.]+) MiB")
 # Until the end of 2024 the word "model" was not there.
@@ -101,6 +106,9 @@ class _Reading:
         self.libraries: dict[str, str] = {}
         self.cpu_variant: str | None = None
         self.devices: dict[str, str] = {}
+        self.device_pci: dict[str, str] = {}
+        self.device_details: dict[str, str] = {}
+        self.found_prefix = ""
         self.layers: tuple[int, int] | None = None
         self.model = _Buffers()
         self.kv = _Buffers()
@@ -125,6 +133,20 @@ class _Reading:
         elif match := _DEVICE.search(text):
             described = _DEVICE_ID.match(match[2])
             self.devices[match[1]] = described[1] if described else match[2]
+            if described and (address := _PCI.fullmatch(described[2])):
+                self.device_pci[match[1]] = f"{int(address[1], 16):04x}:{address[2].lower()}"
+        else:
+            return self._found(text)
+        return True
+
+    def _found(self, text: str) -> bool:
+        """What a backend says of its devices when it is loaded, with or without `-v`."""
+        if match := _FOUND.search(text):
+            self.found_prefix = match[1]
+        elif self.found_prefix and (match := _FOUND_DEVICE.match(text)):
+            self.device_details[f"{self.found_prefix}{match[1]}"] = match[2][:_SHOWN_CHARS]
+        elif match := _VULKAN_DEVICE.match(text):
+            self.device_details[f"Vulkan{match[1]}"] = match[2][:_SHOWN_CHARS]
         else:
             return False
         return True
@@ -181,6 +203,8 @@ class _Reading:
             libraries=self.libraries,
             cpu_variant=self.cpu_variant,
             devices=self.devices,
+            device_pci=self.device_pci,
+            device_details=self.device_details,
             layers_offloaded=self.layers[0] if self.layers else None,
             layers_total=self.layers[1] if self.layers else None,
             model_buffers=self.model.largest(),

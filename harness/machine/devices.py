@@ -1,4 +1,8 @@
-"""Which device a matrix means by a name: `default`, an index, a UUID, a PCI address, a name pattern, or `software`."""
+"""Which device a matrix means by a name: `default`, an index, a UUID, a PCI address, a name pattern, or `software`.
+
+Several devices are `all`, or names joined by `+` (`0+1`). `each` is every device in turn, put into cells of their own
+before anything is selected.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,9 @@ from harness.values.failure import Failure, Phase, Reason
 
 DEFAULT = "default"
 SOFTWARE = "software"
+ALL = "all"
+EACH = "each"
+TOGETHER = "+"
 
 _INDEX = re.compile(r"[0-9]{1,2}")
 _PCI_ADDRESS = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])", re.IGNORECASE)
@@ -27,6 +34,49 @@ def candidates(devices: Sequence[Device], *, backend: Backend) -> tuple[Device, 
     """
     kinds = {"gpu", "integrated"} if backend.is_gpu else {"cpu"}
     return tuple(device for device in devices if device.vendor in backend.vendors and device.kind in kinds)
+
+
+def usable(devices: Sequence[Device], *, backend: Backend) -> tuple[Device, ...]:
+    """The candidates against which nothing is known."""
+    return tuple(device for device in candidates(devices, backend=backend) if not device.problem)
+
+
+def each_name(devices: Sequence[Device], *, backend: Backend) -> tuple[str, ...]:
+    """A name for each usable device, which selects it: its PCI address, or its index where it shares or has none."""
+    found = candidates(devices, backend=backend)
+    places = [device.pci for device in found if not device.problem]
+    return tuple(
+        device.pci.removeprefix("0000:") if device.pci and places.count(device.pci) == 1 else str(index)
+        for index, device in enumerate(found)
+        if not device.problem
+    )
+
+
+def select_all(devices: Sequence[Device], *, backend: Backend, name: str) -> tuple[Device, ...] | Failure:
+    """The devices that a matrix means to be used together, mostly one.
+
+    Args:
+        devices: everything on the machine.
+        backend: the backend that is to compute on them.
+        name: `all`: every usable device; where there are cards, no integrated GPU, which would only slow them. Names
+            joined by `+`: these, in this order. Anything else: one, as `select` has it.
+
+    Returns:
+        At least one device, none of them twice; or the failure to record.
+    """
+    if name.casefold() == ALL:
+        found = usable(devices, backend=backend)
+        cards = tuple(device for device in found if device.kind == "gpu")
+        return cards or found or _absent(devices, backend=backend, name=name)
+    chosen: list[Device] = []
+    for part in name.split(TOGETHER):
+        device = select(devices, backend=backend, name=part.strip())
+        if isinstance(device, Failure):
+            return device
+        if device in chosen:
+            return _twice(device, name=name)
+        chosen.append(device)
+    return tuple(chosen)
 
 
 def select(devices: Sequence[Device], *, backend: Backend, name: str) -> Device | Failure:
@@ -94,7 +144,7 @@ def _listing(devices: Sequence[Device]) -> str:
 
 
 def _shown(name: str) -> str:
-    return "the UUID given" if _UUID.fullmatch(name) else f"'{name}'"
+    return "the UUID given" if any(_UUID.fullmatch(part.strip()) for part in name.split(TOGETHER)) else f"'{name}'"
 
 
 def _absent(devices: Sequence[Device], *, backend: Backend, name: str) -> Failure:
@@ -112,6 +162,15 @@ def _absent(devices: Sequence[Device], *, backend: Backend, name: str) -> Failur
         if any(device.kind == SOFTWARE and device.vendor in backend.vendors for device in devices) and backend.is_gpu:
             remedy += "; `device: software` tries the backend without a GPU, for tests only"
     return Failure(phase=Phase.PREPARE, reason=Reason.NO_DEVICE, detail=detail, remedy=remedy)
+
+
+def _twice(device: Device, *, name: str) -> Failure:
+    return Failure(
+        phase=Phase.PREPARE,
+        reason=Reason.NO_DEVICE,
+        detail=f"{_shown(name)} names {device.name} twice",
+        remedy="name each device once, by index or PCI address where several have one name",
+    )
 
 
 def _ambiguous(found: Sequence[Device], *, name: str) -> Failure:

@@ -5,6 +5,7 @@ What a row says was loaded or asked for is not what was used. These checks read 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ def findings(cell: Cell, log: LogFacts, *, device: str, is_gpu: bool) -> tuple[F
         device: what was given as `-dev`; several are joined by a slash.
         is_gpu: whether the cell's backend computes on such a device.
     """
-    devices = tuple(device.split("/")) if is_gpu else ()
+    devices = computing(cell, device) if is_gpu else ()
     common = (
         _weights(cell, log, devices),
         _kv_cache(cell, log, devices),
@@ -61,6 +62,17 @@ def findings(cell: Cell, log: LogFacts, *, device: str, is_gpu: bool) -> tuple[F
         _graph(cell, log, devices),
     )
     return (_layers(cell, log), *common) if is_gpu else (*common, _cpu_variant(log))
+
+
+def computing(cell: Cell, device: str) -> tuple[str, ...]:
+    """Those of the devices given as `-dev` that get weights, by split mode, main GPU and tensor split."""
+    devices = tuple(device.split("/"))
+    if cell.params.get("split_mode") == "none":
+        main = _integer(cell.params, "main_gpu", 0)
+        return devices[main : main + 1] or devices[:1]
+    shares = str(cell.params.get("tensor_split", "")).split("/")
+    without = {name for name, share in zip(devices, shares, strict=False) if re.fullmatch(r"0*\.?0+", share.strip())}
+    return tuple(name for name in devices if name not in without) or devices
 
 
 def on_host(buffer: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from harness.formats import llama_log
 from harness.measure import during, placement
+from harness.measure.device_match import SeenDevice, compare, is_software
 from harness.measure.diagnosis import diagnose
 from harness.measure.llama_bench import match
 from harness.measure.parameters import differences
@@ -20,10 +21,10 @@ from harness.measure.placement import Finding, contradicted, proven, unobservabl
 from harness.values.backend import BACKENDS, Backend
 from harness.values.bench import BenchOutput, BenchRow, LogFacts
 from harness.values.cell import Cell
-from harness.values.container import ContainerExit, Passthrough
+from harness.values.container import ContainerExit, ExpectedDevice, Passthrough
 from harness.values.facts import ImageFacts, ModelFacts
 from harness.values.failure import Failure, Phase, Reason
-from harness.values.record import Outcome
+from harness.values.record import Outcome, Proof
 from harness.values.telemetry import Telemetry
 
 RATE_TOLERANCE = 1e-4
@@ -32,7 +33,8 @@ RATE_TOLERANCE = 1e-4
 PARAMETERS_TOLERANCE = 0.01
 """Relative difference in the number of parameters within which a model is taken to be the same one."""
 
-_SOFTWARE = re.compile(r"llvmpipe|lavapipe|swiftshader|softpipe", re.IGNORECASE)
+_BETWEEN_DEVICES = re.compile(r", (?![^()]*\))")
+"""A comma within brackets belongs to a name: `llvmpipe (LLVM 19.1.7, 256 bits)`."""
 
 _REMEDIES = {
     Reason.CPU_FALLBACK: "See that the container gets the device: driver, container toolkit, and the image's backend.",
@@ -41,11 +43,6 @@ _REMEDIES = {
     Reason.WRONG_PARAMETERS: "This build did not do what it was asked for; choose another value or another image.",
     Reason.MISSING_ROWS: "Run it again; if it stays so, run this cell alone.",
 }
-
-
-def is_software(description: str) -> bool:
-    """Whether a device description is of one that computes on the CPU, such as Mesa's llvmpipe."""
-    return bool(_SOFTWARE.search(description))
 
 
 def ran_on_software(output: BenchOutput) -> bool:
@@ -78,8 +75,8 @@ def judge(
         telemetry: how the devices were meanwhile; None leaves what it would prove unobservable.
         placed: the log of the warm-up of the same key, for runs without one of their own.
     """
-    warnings = log.warnings if log else llama_log.read(line.text for line in ended.stderr).warnings
-    debug = llama_log.not_a_release_build(warnings)
+    said = log or llama_log.read(line.text for line in ended.stderr)
+    debug = llama_log.not_a_release_build(said.warnings)
     outcomes: list[Outcome] = []
     culprit: str | None = None
     for cell, row in zip(run_cells, match(run_cells, output.rows), strict=True):
@@ -94,7 +91,7 @@ def judge(
             _release_build(debug),
             _samples(row, repetitions),
             _rates(row),
-            *_device(cell, row, log, passthrough, BACKENDS[backend]),
+            *_device(row, said, log, passthrough, BACKENDS[backend]),
             _parameters(cell, row),
             _build(row, image),
             _model(row, model),
@@ -102,7 +99,7 @@ def judge(
         if log is not None:
             findings += placement.findings(cell, log, device=passthrough.device, is_gpu=BACKENDS[backend].is_gpu)
         if BACKENDS[backend].is_gpu:
-            software = cell.device == "software" or is_software(passthrough.expect)
+            software = any(device.software for device in passthrough.expected)
             findings += during.findings(cell, row, telemetry, log=log or placed, model=model, software=software)
         outcomes.append(_outcome(cell, row, findings))
     return tuple(outcomes)
@@ -169,11 +166,11 @@ def _close(computed: float, printed: float) -> bool:
 
 
 def _device(
-    cell: Cell, row: BenchRow, log: LogFacts | None, passthrough: Passthrough, backend: Backend
+    row: BenchRow, said: LogFacts, log: LogFacts | None, passthrough: Passthrough, backend: Backend
 ) -> tuple[Finding, ...]:
     if not backend.is_gpu:
         return (_only_cpu(row),)
-    return _backend(row, backend), _visible(cell, row, log, passthrough), _requested(row, passthrough)
+    return _backend(row, backend), _identity(row, said, log, passthrough), _requested(row, passthrough)
 
 
 def _only_cpu(row: BenchRow) -> Finding:
@@ -197,20 +194,31 @@ def _backend(row: BenchRow, backend: Backend) -> Finding:
     return contradicted("backend", f"backends: {_joined(row)}, asked for {backend.registry_name}", reason)
 
 
-def _visible(cell: Cell, row: BenchRow, log: LogFacts | None, passthrough: Passthrough) -> Finding:
-    """A backend is listed even if it found no device, and then the CPU does the work: an empty `gpu_info` tells."""
+def _identity(row: BenchRow, said: LogFacts, log: LogFacts | None, passthrough: Passthrough) -> Finding:
+    """Each device against what was expected of it.
+
+    A backend is listed even if it found no device, and then the CPU does the work: an empty `gpu_info` tells.
+    """
     if not row.gpu_info:
         return contradicted("device", f"gpu_info is empty (backends: {_joined(row)})", Reason.CPU_FALLBACK)
-    used = row.gpu_info
-    if log is not None:
-        used = ", ".join(log.devices.get(name, "") for name in passthrough.device.split("/")).strip(", ") or used
-    wants_software = cell.device == "software" or is_software(passthrough.expect)
-    if is_software(used) != wants_software:
-        asked = "a software device" if wants_software else passthrough.expect or passthrough.device
-        return contradicted("device", f"{used}, asked for {asked}", Reason.WRONG_DEVICE)
-    if passthrough.expect.casefold() not in used.casefold():
-        return contradicted("device", f"{used}, expected {passthrough.expect}", Reason.WRONG_DEVICE)
-    return proven("device", used)
+    found = [(compare(expected, _seen(expected, row, said, log))) for expected in passthrough.expected]
+    evidence = "; ".join(text for _, text in found)
+    proofs = {proof for proof, _ in found}
+    if Proof.CONTRADICTED in proofs:
+        against = "; ".join(text for proof, text in found if proof is Proof.CONTRADICTED)
+        return contradicted("device", against, Reason.WRONG_DEVICE)
+    return unobservable("device", evidence) if Proof.UNOBSERVABLE in proofs else proven("device", evidence)
+
+
+def _seen(expected: ExpectedDevice, row: BenchRow, said: LogFacts, log: LogFacts | None) -> SeenDevice:
+    """What the log of a `-v` run says it uses; else what `gpu_info` has at the device's number."""
+    listed = _BETWEEN_DEVICES.split(row.gpu_info)
+    number = int(re.sub(r"\D", "", expected.name) or 0)
+    text = listed[number] if number < len(listed) else f"{expected.name} is not among {row.gpu_info}"
+    detail = said.device_details.get(expected.name, "")
+    if log is None or expected.name not in log.devices:
+        return SeenDevice(text=text, detail=detail)
+    return SeenDevice(text=log.devices[expected.name], detail=detail, pci=log.device_pci.get(expected.name))
 
 
 def _requested(row: BenchRow, passthrough: Passthrough) -> Finding:

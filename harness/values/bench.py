@@ -60,6 +60,8 @@ class LogFacts:
         libraries: backend libraries that were loaded, by backend name as printed (`CPU`, `Vulkan`): file names.
         cpu_variant: `zen4` from `libggml-cpu-zen4.so`.
         devices: devices that llama.cpp said it uses, with their descriptions.
+        device_pci: PCI addresses of those, where it tells them.
+        device_details: by device name, what a backend said of it at its start: its name, architecture, ...
         layers_offloaded, layers_total: as in `offloaded 19/19 layers to GPU`.
         model_buffers, kv_buffers, compute_buffers: bytes by buffer name (`CPU_Mapped`, `Vulkan0`).
         flash_attn: what was chosen: True, False, or None.
@@ -71,6 +73,8 @@ class LogFacts:
     libraries: Mapping[str, str] = field(default_factory=dict)
     cpu_variant: str | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
+    device_pci: Mapping[str, str] = field(default_factory=dict)
+    device_details: Mapping[str, str] = field(default_factory=dict)
     layers_offloaded: int | None = None
     layers_total: int | None = None
     model_buffers: Mapping[str, int] = field(default_factory=dict)

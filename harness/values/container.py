@@ -11,24 +11,55 @@ _SIGNAL_BASE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedDevice:
+    """What llama.cpp has to say of a device, so that it is the one that was asked for.
+
+    Attributes:
+        name: llama.cpp's name of it, for `-dev`: `Vulkan0`.
+        names: whole names that it may have; they are compared without makers' marks, brackets and case.
+        exact: whether it must have one of `names`. Where drivers do not agree upon names, another one says nothing.
+        maker: a word that its name holds whatever the driver; empty where there is none.
+        marks: what may stand for its architecture where llama.cpp or a driver prints one: `gfx1100`, `NAVI31`.
+        mark_pattern: regular expression whose only group is such a mark, of this architecture or another.
+        pci: its address; None where it has none or shares it.
+        memory_bytes: its own memory; None where it uses the host's.
+        software: computes on the CPU.
+    """
+
+    name: str
+    names: tuple[str, ...] = ()
+    exact: bool = False
+    maker: str = ""
+    marks: tuple[str, ...] = ()
+    mark_pattern: str = ""
+    pci: str | None = None
+    memory_bytes: int | None = None
+    software: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passthrough:
-    """What a vendor asks of the engine so that a container sees a device.
+    """What a vendor asks of the engine so that a container sees a device, or several.
 
     Attributes:
         device_requests: `DeviceRequest` fields by name, for the engine to hand on.
         device_nodes: host paths of device nodes, given read and write.
         groups: numeric group ids that may open the nodes.
         environment: variables that select the device.
-        device: llama.cpp's name of the device for `-dev`; `none` for the CPU.
-        expect: what `gpu_info` has to contain; empty where nothing is expected.
+        expected: the devices as llama.cpp has to see them, in the order in which the matrix names them; empty for
+            the CPU.
     """
 
     device_requests: tuple[Mapping[str, object], ...] = ()
     device_nodes: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    device: str = "none"
-    expect: str = ""
+    expected: tuple[ExpectedDevice, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """The value of `-dev`: names joined by a slash; `none` for the CPU."""
+        return "/".join(device.name for device in self.expected) or "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Protocol
@@ -86,8 +86,12 @@ class Vendor(Protocol):
     def discover(self) -> tuple[Device, ...]:
         """The devices of this vendor, in a stable order; empty where there is none. Never raises, takes no lock."""
 
-    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
-        """The least that makes exactly this device visible to a container, or why the engine would not do it."""
+    def passthrough(self, devices: Sequence[Device], *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
+        """The least that makes exactly these devices visible to a container, or why the engine would not do it.
+
+        Args:
+            devices: of this vendor, at least one; what is expected of them comes back in the same order.
+        """
 
     def telemetry(self, device: Device) -> Probe:
         """A probe of one device, as this vendor discovered it. Never raises: of what is gone it tells nothing."""

@@ -95,6 +95,8 @@ class Record:
     Attributes:
         id: sha256 of the record's canonical JSON without the id.
         session: id of the session, where machine, engine, image and model facts are stored once.
+        device: what it computed on, for people; several as `2 x NAME`.
+        devices: the name of each device that the container was given; empty in records from before several were.
         argv: of the process in the container, exactly.
         image: content id of the image; model_sha256: of the model file.
         started_utc, ended_utc: RFC 3339; for people. duration_ns: monotonic.
@@ -115,6 +117,7 @@ class Record:
     run: Run
     backend: str
     device: str
+    devices: tuple[str, ...] = ()
     image: str
     model_sha256: str
     argv: tuple[str, ...]

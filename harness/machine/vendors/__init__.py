@@ -1,12 +1,14 @@
-"""The vendors of devices: who finds them on the host and says what a container needs to see exactly one of them."""
+"""The vendors of devices: who finds them on the host and says what a container needs to see exactly those it should."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.machine.vendors.amd import Amd
 from harness.machine.vendors.cpu import Cpu
 from harness.machine.vendors.intel import Intel
+from harness.machine.vendors.numbering import device_names
 from harness.machine.vendors.nvidia import Nvidia
 from harness.values.backend import Backend
 from harness.values.container import Passthrough
@@ -36,17 +38,42 @@ def discover_devices(vendors: Mapping[str, Vendor] = VENDORS) -> tuple[Device, .
 
 
 def passthrough(
-    device: Device, *, backend: Backend, engine: EngineFacts, vendors: Mapping[str, Vendor] = VENDORS
+    devices: Sequence[Device], *, backend: Backend, engine: EngineFacts, vendors: Mapping[str, Vendor] = VENDORS
 ) -> Passthrough | Failure:
-    """The least that makes exactly this device visible to a container.
+    """The least that makes exactly these devices visible to a container, whoever made them.
 
     Args:
-        device: as one of `vendors` discovered it.
-        backend: the backend that is to compute on it.
+        devices: as `vendors` discovered them; at least one.
+        backend: the backend that is to compute on them, on all of them together.
         engine: the engine that is to start the container.
-        vendors: must hold the device's vendor.
+        vendors: must hold the devices' vendors.
 
     Returns:
         What to ask of the engine; or, before anything is started, why it would not work and what to do.
     """
-    return vendors[device.vendor].passthrough(device, backend=backend, engine=engine)
+    parts: dict[str, Passthrough] = {}
+    for name in dict.fromkeys(device.vendor for device in devices):
+        own = [device for device in devices if device.vendor == name]
+        part = vendors[name].passthrough(own, backend=backend, engine=engine)
+        if isinstance(part, Failure):
+            return part
+        parts[name] = part
+    return _together(devices, parts, backend=backend)
+
+
+def _together(devices: Sequence[Device], parts: Mapping[str, Passthrough], *, backend: Backend) -> Passthrough:
+    """What several vendors ask for, as one request, with the devices numbered across all of them."""
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    rest = {name: iter(part.expected) for name, part in parts.items()}
+    expected = tuple(
+        replace(next(rest[device.vendor]), name=name)
+        for device, name in zip(devices, device_names(devices, backend=backend), strict=True)
+    )
+    return Passthrough(
+        device_requests=tuple(request for part in parts.values() for request in part.device_requests),
+        device_nodes=tuple(dict.fromkeys(node for part in parts.values() for node in part.device_nodes)),
+        groups=tuple(sorted({group for part in parts.values() for group in part.groups})),
+        environment={key: value for part in parts.values() for key, value in part.environment.items()},
+        expected=expected,
+    )

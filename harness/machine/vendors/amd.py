@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from harness.machine.vendors.amd_probe import amdgpu_probe
 from harness.machine.vendors.engines import cdi_request, dropped_requests
 from harness.machine.vendors.names import amdgpu_name, pci_name
 from harness.machine.vendors.nodes import groups_for
+from harness.machine.vendors.numbering import device_names
 from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
 from harness.values.backend import Backend
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.facts import Device, EngineFacts
 from harness.values.failure import Failure, Reason
 
@@ -29,6 +31,34 @@ APU_TARGETS = frozenset(
     }
 )
 """Code targets of GPUs that exist within a processor only, and share the host's memory."""
+
+RADV_CHIPS: dict[str, tuple[str, ...]] = {
+    "gfx900": ("VEGA10",),
+    "gfx902": ("RAVEN",),
+    "gfx906": ("VEGA20",),
+    "gfx909": ("RAVEN2",),
+    "gfx90c": ("RENOIR",),
+    "gfx1010": ("NAVI10",),
+    "gfx1011": ("NAVI12",),
+    "gfx1012": ("NAVI14",),
+    "gfx1030": ("NAVI21",),
+    "gfx1031": ("NAVI22",),
+    "gfx1032": ("NAVI23",),
+    "gfx1033": ("VANGOGH",),
+    "gfx1034": ("NAVI24",),
+    "gfx1035": ("REMBRANDT",),
+    "gfx1036": ("RAPHAEL_MENDOCINO",),
+    "gfx1100": ("NAVI31",),
+    "gfx1101": ("NAVI32",),
+    "gfx1102": ("NAVI33",),
+    "gfx1103": ("PHOENIX", "PHOENIX2", "HAWK_POINT1", "HAWK_POINT2"),
+    "gfx1200": ("NAVI44",),
+    "gfx1201": ("NAVI48",),
+}
+"""How Mesa's RADV calls the chip of a code target (`ac_get_family_name`), where not by the target itself."""
+
+_RADV = r"\(RADV (GFX[0-9A-F]{3,4}|" + "|".join(chip for chips in RADV_CHIPS.values() for chip in chips) + r")\b"
+"""A chip in the name of a device; one that is not known here is not found, and so says nothing."""
 
 _APU_METRICS = (2, 3)
 """Revisions of the `gpu_metrics` format that amdgpu uses for APUs; cards have revision 1."""
@@ -127,14 +157,17 @@ class Amd:
         title = pci_name(self.share, vendor_id=VENDOR_ID, device_id=card.device_id)
         return f"AMD {title}" if title else f"AMD GPU ({VENDOR_ID:04x}:{card.device_id:04x})"
 
-    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
-        """The card's render node, for ROCm `/dev/kfd` too, and the numeric groups that open them."""
-        if self.name not in backend.vendors:
-            return wrong_backend(device, backend, served_by="the ROCm or Vulkan backend")
-        if device.problem or device.render_node is None:
-            return unusable(device, remedy="load the kernel driver (`modprobe amdgpu`) and check `ls -l /dev/dri`")
+    def passthrough(self, devices: Sequence[Device], *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
+        """The cards' render nodes, for ROCm `/dev/kfd` too, and the numeric groups that open them."""
         compute = backend.name == "rocm"
         kfd = self.dev / "kfd"
+        nodes = [str(kfd)] if compute else []
+        for device in devices:
+            if self.name not in backend.vendors:
+                return wrong_backend(device, backend, served_by="the ROCm or Vulkan backend")
+            if device.problem or device.render_node is None:
+                return unusable(device, remedy="load the kernel driver (`modprobe amdgpu`) and check `ls -l /dev/dri`")
+            nodes.append(device.render_node)
         if compute and not kfd.exists():
             return refuse(
                 Reason.NO_DEVICE,
@@ -142,21 +175,18 @@ class Amd:
                 "load the amdgpu driver with KFD support (`modprobe amdgpu`; virtual machines and WSL 2 have none),"
                 " or use the Vulkan backend",
             )
-        nodes = (str(kfd), device.render_node) if compute else (device.render_node,)
         groups = groups_for(nodes, engine=engine)
         if isinstance(groups, Failure):
             return groups
-        listed = f"amd.com/gpu={device.index}"
-        by_cdi = self.prefer_cdi and listed in engine.cdi_devices and dropped_requests(engine) is None
-        # One card is one render node: HIP_VISIBLE_DEVICES and the like would only renumber what is already alone.
+        listed = [f"amd.com/gpu={device.index}" for device in devices]
+        by_cdi = self.prefer_cdi and set(listed) <= set(engine.cdi_devices) and dropped_requests(engine) is None
+        names = device_names(devices, backend=backend)
+        # One card is one render node: HIP_VISIBLE_DEVICES and the like would only renumber what is alone already.
         return Passthrough(
-            device_requests=(cdi_request(listed),) if by_cdi else (),
-            device_nodes=() if by_cdi else nodes,
+            device_requests=(cdi_request(*listed),) if by_cdi else (),
+            device_nodes=() if by_cdi else tuple(nodes),
             groups=groups,
-            device=f"{backend.device_prefix}0",
-            # ROCm calls one and the same card "Radeon 8060S Graphics", "AMD Radeon 8060S Graphics" or "AMD Radeon
-            # Graphics", by its version: there is no word to rely on. Mesa's names all begin with the vendor.
-            expect="" if compute else "AMD",
+            expected=tuple(_expected(d, name, compute=compute) for d, name in zip(devices, names, strict=True)),
         )
 
     def telemetry(self, device: Device) -> FieldProbe:
@@ -176,3 +206,22 @@ def _is_apu(card: pci.PciCard, target: str | None) -> bool:
         return False
     # u16 size, u8 format revision, u8 content revision
     return len(header) == 4 and header[2] in _APU_METRICS  # noqa: PLR2004 - the header's size
+
+
+def _expected(device: Device, name: str, *, compute: bool) -> ExpectedDevice:
+    """The architecture as ROCm and Mesa print it, since neither agrees with itself upon names.
+
+    ROCm calls one and the same card "Radeon 8060S Graphics", "AMD Radeon 8060S Graphics" or "AMD Radeon Graphics", by
+    its version. Mesa's names end with the chip: "(RADV NAVI31)", for chips of later years "(RADV GFX1201)".
+    """
+    target = device.architecture
+    marks = () if target is None else (target,) if compute else (target.upper(), *RADV_CHIPS.get(target, ()))
+    return ExpectedDevice(
+        name=name,
+        names=(device.name,),
+        maker="" if compute else "AMD",
+        marks=marks,
+        mark_pattern=r"\b(gfx[0-9a-f]{3,4})\b" if compute else _RADV,
+        pci=device.pci,
+        memory_bytes=device.memory_bytes,
+    )

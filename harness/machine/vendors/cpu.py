@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from harness.machine.vendors.cpu_probe import cpu_probe
 from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import wrong_backend
 from harness.values.backend import Backend
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.facts import Device, EngineFacts
 from harness.values.failure import Failure
 
@@ -49,19 +50,25 @@ class Cpu:
             Device(vendor=self.name, kind="software", name=SOFTWARE_NAME, index=1, simulated=simulated),
         )
 
-    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:  # noqa: ARG002 - the protocol's signature; a CPU asks nothing of the engine
+    def passthrough(
+        self,
+        devices: Sequence[Device],
+        *,
+        backend: Backend,
+        engine: EngineFacts,  # noqa: ARG002 - the protocol's signature; a CPU asks nothing of the engine
+    ) -> Passthrough | Failure:
         """Nothing but names: a container always has the CPU, and the software device lies in the image."""
+        device = devices[0]
         if device.kind == "cpu":
             if backend.is_gpu:
                 return wrong_backend(device, backend, served_by="the CPU backend")
-            return Passthrough(device="none")
+            return Passthrough()
         if backend.name != "vulkan":
             return wrong_backend(device, backend, served_by="the Vulkan backend")
         # llama.cpp leaves devices of type CPU out unless it is told the index, which is 0 as no other is passed.
         return Passthrough(
             environment={"GGML_VK_VISIBLE_DEVICES": "0"},
-            device=f"{backend.device_prefix}0",
-            expect=SOFTWARE_NAME,
+            expected=(ExpectedDevice(name=f"{backend.device_prefix}0", maker=SOFTWARE_NAME, software=True),),
         )
 
     def telemetry(self, device: Device) -> FieldProbe:  # noqa: ARG002 - the protocol's signature; there is one CPU

@@ -38,6 +38,6 @@ def dropped_requests(engine: EngineFacts, *, remedy: str = "") -> Failure | None
     )
 
 
-def cdi_request(device: str) -> Mapping[str, object]:
-    """The request for one CDI device by its full name, such as `vendor.com/gpu=0`."""
-    return {"Driver": "cdi", "DeviceIDs": [device]}
+def cdi_request(*devices: str) -> Mapping[str, object]:
+    """The request for CDI devices by their full names, such as `vendor.com/gpu=0`."""
+    return {"Driver": "cdi", "DeviceIDs": list(devices)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from harness.machine.vendors import pci
 from harness.machine.vendors.intel_probe import intel_probe
 from harness.machine.vendors.names import pci_name
 from harness.machine.vendors.nodes import groups_for
+from harness.machine.vendors.numbering import device_names
 from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import unusable, wrong_backend
 from harness.values.backend import Backend
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.facts import Device, EngineFacts
 from harness.values.failure import Failure
 
@@ -73,22 +75,35 @@ class Intel:
             simulated=self.simulated or self.sysfs != SYSFS or self.dev != DEV,
         )
 
-    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
-        """The card's render node and, where not everybody may open it, its numeric group."""
-        if self.name not in backend.vendors:
-            return wrong_backend(device, backend, served_by="the Vulkan backend")
-        if device.problem or device.render_node is None:
-            return unusable(
-                device,
-                remedy="load the kernel driver (`modprobe xe` or `modprobe i915`) and check `ls -l /dev/dri`",
-            )
-        nodes = (device.render_node,)
+    def passthrough(self, devices: Sequence[Device], *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
+        """The cards' render nodes and, where not everybody may open them, their numeric groups."""
+        nodes = []
+        for device in devices:
+            if self.name not in backend.vendors:
+                return wrong_backend(device, backend, served_by="the Vulkan backend")
+            if device.problem or device.render_node is None:
+                return unusable(
+                    device,
+                    remedy="load the kernel driver (`modprobe xe` or `modprobe i915`) and check `ls -l /dev/dri`",
+                )
+            nodes.append(device.render_node)
         groups = groups_for(nodes, engine=engine)
         if isinstance(groups, Failure):
             return groups
-        # Mesa's names of Intel's GPUs all contain the vendor: "Intel(R) Arc(tm) B580 Graphics (BMG G21)".
-        return Passthrough(device_nodes=nodes, groups=groups, device=f"{backend.device_prefix}0", expect="Intel")
+        names = device_names(devices, backend=backend)
+        return Passthrough(
+            device_nodes=tuple(nodes),
+            groups=groups,
+            expected=tuple(_expected(device, name) for device, name in zip(devices, names, strict=True)),
+        )
 
     def telemetry(self, device: Device) -> FieldProbe:
         """A probe by the GPU's folder in sysfs."""
         return intel_probe(device, sysfs=self.sysfs)
+
+
+def _expected(device: Device, name: str) -> ExpectedDevice:
+    # Mesa's names all hold the vendor: "Intel(R) Arc(tm) B580 Graphics (BMG G21)". The rest need not be as in pci.ids.
+    return ExpectedDevice(
+        name=name, names=(device.name,), maker="Intel", pci=device.pci, memory_bytes=device.memory_bytes
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import Any
 from harness.machine.vendors import pci
 from harness.machine.vendors.engines import cdi_request, dropped_requests
 from harness.machine.vendors.names import pci_name
+from harness.machine.vendors.numbering import device_names
 from harness.machine.vendors.nvidia_probe import nvml_probe
 from harness.machine.vendors.probing import FieldProbe, blind
 from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
 from harness.values.backend import Backend
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.engine_support import is_podman
 from harness.values.facts import Device, EngineFacts
 from harness.values.failure import Failure, Reason
@@ -137,25 +138,50 @@ class Nvidia:
                 problem=problem,
             )
 
-    def passthrough(self, device: Device, *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
-        """A request for the card by its UUID: by CDI where the engine lists it, else to NVIDIA's own driver in it."""
-        if self.name not in backend.vendors:
-            return wrong_backend(device, backend, served_by="the CUDA or Vulkan backend")
-        if device.problem:
-            known = next((remedy for text, remedy in _REMEDIES.items() if device.problem.startswith(text)), "")
-            reason = Reason.DEVICE_LOST if device.problem == LOST else Reason.NO_DEVICE
-            return unusable(device, reason=reason, remedy=known or "`nvidia-smi` must list the card on the host")
-        if backend.name == "vulkan" and (self.dev / "dxg").exists():
+    def passthrough(self, devices: Sequence[Device], *, backend: Backend, engine: EngineFacts) -> Passthrough | Failure:
+        """One request for the cards by their UUIDs: by CDI where the engine lists them, else to NVIDIA's own driver."""
+        within_wsl = (self.dev / "dxg").exists()
+        if refused := self._refused(devices, backend=backend, within_wsl=within_wsl) or dropped_requests(engine):
+            return refused
+        by_cdi = _by_cdi(devices, engine=engine)
+        if not by_cdi and self._is_tegra():
+            return refuse(
+                Reason.DEVICE_REQUEST,
+                f"{devices[0].name} is a Jetson board, whose driver comes to containers by CDI only",
+                "`sudo nvidia-ctk cdi generate --mode=csv --output=/etc/cdi/nvidia.yaml`, with Docker Engine 28.2 or"
+                " newer, which lists it then",
+            )
+        names = device_names(devices, backend=backend)
+        return Passthrough(
+            device_requests=(by_cdi or _by_driver(devices, backend=backend, within_wsl=within_wsl),),
+            environment=_environment(devices, backend=backend, within_wsl=within_wsl),
+            expected=tuple(_expected(device, name) for device, name in zip(devices, names, strict=True)),
+        )
+
+    def _refused(self, devices: Sequence[Device], *, backend: Backend, within_wsl: bool) -> Failure | None:
+        """What cannot work with any engine."""
+        for device in devices:
+            if self.name not in backend.vendors:
+                return wrong_backend(device, backend, served_by="the CUDA or Vulkan backend")
+            if device.problem:
+                known = next((remedy for text, remedy in _REMEDIES.items() if device.problem.startswith(text)), "")
+                reason = Reason.DEVICE_LOST if device.problem == LOST else Reason.NO_DEVICE
+                return unusable(device, reason=reason, remedy=known or "`nvidia-smi` must list the card on the host")
+        if len(devices) > 1 and any((device.uuid or "").startswith("MIG-") for device in devices):
+            return refuse(
+                Reason.NO_DEVICE,
+                "CUDA computes on one MIG instance in a process, and several devices were asked for",
+                "name one instance, or switch MIG off and name whole cards",
+            )
+        if backend.name == "vulkan" and within_wsl:
             return refuse(
                 Reason.NO_DEVICE, "NVIDIA's driver has no Vulkan within WSL 2", "use the CUDA backend, or Linux itself"
             )
-        if dropped := dropped_requests(engine):
-            return dropped
-        return Passthrough(
-            device_requests=(_request(device, backend=backend, engine=engine),),
-            device=f"{backend.device_prefix}0",
-            expect=_expected(device),
-        )
+        return None
+
+    def _is_tegra(self) -> bool:
+        """Whether this is a Jetson or another board whose GPU is a part of the chip and not on the PCI bus."""
+        return "nvidia,tegra" in (pci.read_text(self.sysfs / "firmware/devicetree/base/compatible") or "")
 
     def telemetry(self, device: Device) -> FieldProbe:
         """A probe by NVML, which keeps it open until it is closed."""
@@ -252,26 +278,55 @@ def _instances(nvml: Any, handle: Any, card: Device) -> Iterator[Device]:
         )
 
 
-def _request(device: Device, *, backend: Backend, engine: EngineFacts) -> dict[str, object]:
-    names = [f"{CDI_KIND}={device.uuid}"] if device.uuid else []
-    if not (device.uuid or "").startswith("MIG-"):
-        names.append(f"{CDI_KIND}={device.index}")
-    listed = [name for name in names if name in engine.cdi_devices]
-    if listed or is_podman(engine):  # Podman does not list its devices, but refuses unknown ones aloud
-        return dict(cdi_request((listed or names)[0]))
+def _by_cdi(devices: Sequence[Device], *, engine: EngineFacts) -> dict[str, object] | None:
+    """A request by CDI, where the engine knows all of the devices; None where it does not."""
+    asked = []
+    for device in devices:
+        names = [f"{CDI_KIND}={device.uuid}"] if device.uuid else []
+        if not (device.uuid or "").startswith("MIG-"):
+            names.append(f"{CDI_KIND}={device.index}")
+        listed = [name for name in names if name in engine.cdi_devices]
+        # Podman does not list its devices, but refuses unknown ones aloud.
+        if not listed and not is_podman(engine):
+            return None
+        asked.append((listed or names)[0])
+    return dict(cdi_request(*asked))
+
+
+def _by_driver(devices: Sequence[Device], *, backend: Backend, within_wsl: bool) -> dict[str, object]:
+    """A request to the driver that the container toolkit adds to the engine."""
     capabilities = ["gpu", "compute", "utility"]
     if backend.name == "vulkan":  # else the driver's Vulkan libraries stay outside
         capabilities.insert(1, "graphics")
     # Docker before 29 picks no driver without the capability, whatever driver is named.
-    return {
-        "Driver": "nvidia",
-        "DeviceIDs": [device.uuid or str(device.index)],
-        "Capabilities": [capabilities],
-    }
+    request: dict[str, object] = {"Driver": "nvidia", "Capabilities": [capabilities]}
+    if within_wsl:  # all GPUs are behind the one node /dev/dxg
+        return request | {"Count": -1}
+    return request | {"DeviceIDs": [device.uuid or str(device.index) for device in devices]}
 
 
-def _expected(device: Device) -> str:
-    """The part of the name that NVML, CUDA and Vulkan agree upon: without vendor, MIG profile and remarks."""
-    if device.name == UNNAMED:
-        return ""
-    return device.name.removeprefix("NVIDIA ").split(" MIG", 1)[0].split(" (", 1)[0]
+def _environment(devices: Sequence[Device], *, backend: Backend, within_wsl: bool) -> dict[str, str]:
+    environment = {}
+    if backend.name == "vulkan":
+        # Of the base images' own value the toolkit would leave the graphics libraries out.
+        environment["NVIDIA_DRIVER_CAPABILITIES"] = "compute,graphics,utility"
+    elif len(devices) > 1 or within_wsl:
+        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # its own order is the fastest first
+    if within_wsl:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(str(index) for index in sorted(d.index for d in devices))
+    return environment
+
+
+def _expected(device: Device, name: str) -> ExpectedDevice:
+    """NVML, CUDA and Vulkan agree upon names, but for the vendor in front; of an instance they tell the card too."""
+    names = () if device.name == UNNAMED else (device.name, device.name.split(" MIG", 1)[0])
+    capability = device.architecture.removeprefix("sm_") if device.architecture else ""
+    return ExpectedDevice(
+        name=name,
+        names=tuple(dict.fromkeys(names)),
+        exact=bool(names),
+        marks=(f"{capability[:-1]}.{capability[-1]}",) if capability else (),
+        mark_pattern=r"compute capability (\d+\.\d+)",
+        pci=device.pci,
+        memory_bytes=device.memory_bytes,
+    )

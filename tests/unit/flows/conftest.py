@@ -151,7 +151,7 @@ class Campaigning:
     bench: FakeBench = field(default_factory=FakeBench)
     prepared: Prepared = field(
         default_factory=lambda: Prepared(
-            targets={("cpu", "default"): Target(device=CPU, passthrough=Passthrough(device="none"))},
+            targets={("cpu", "default"): Target(devices=(CPU,), passthrough=Passthrough())},
             images={"cpu": IMAGE},
             models={"gemma": GEMMA, "other": replace(GEMMA, name="other", sha256="d" * 64)},
         )

@@ -164,6 +164,30 @@ def test_warnings_are_bounded():
     assert len(read(f"warning: number {i}" for i in range(1000)).warnings) == MAX_WARNINGS
 
 
+def test_the_place_and_the_start_up_line_of_each_device():
+    facts = read(
+        [
+            "ggml_cuda_init: found 2 ROCm devices (Total VRAM: 49120 MiB):",
+            "  Device 0: AMD Radeon RX 7900 XTX, gfx1100 (0x1100), VMM: no, Wave Size: 32, VRAM: 24560 MiB",
+            "  Device 1: AMD Radeon RX 7900 XTX, gfx1100 (0x1100), VMM: no, Wave Size: 32, VRAM: 24560 MiB",
+            "llama_prepare_model_devices: using device ROCm1 (AMD Radeon RX 7900 XTX) (0000:0A:00.0) - 24000 MiB free",
+        ]
+    )
+    assert facts.devices == {"ROCm1": "AMD Radeon RX 7900 XTX"}
+    assert facts.device_pci == {"ROCm1": "0000:0a:00.0"}
+    assert list(facts.device_details) == ["ROCm0", "ROCm1"]
+    assert "gfx1100" in facts.device_details["ROCm0"]
+
+
+def test_a_device_line_without_its_heading_is_of_no_device():
+    assert read(["  Device 0: something"]).device_details == {}
+
+
+def test_the_start_up_line_of_a_vulkan_device():
+    line = "ggml_vulkan: 0 = AMD Radeon RX 7900 XTX (RADV NAVI31) (radv) | uma: 0 | fp16: 1 | warp size: 64"
+    assert read([line]).device_details == {"Vulkan0": "AMD Radeon RX 7900 XTX (RADV NAVI31) (radv)"}
+
+
 FRAGMENTS = [
     ": x model buffer size = ",
     "1.2.3 MiB",

@@ -9,7 +9,7 @@ import pytest
 from harness.formats import llama_bench, llama_log
 from harness.measure.proof import judge
 from harness.values.cell import Cell, Test
-from harness.values.container import ContainerExit, Line, Passthrough
+from harness.values.container import ContainerExit, ExpectedDevice, Line, Passthrough
 from harness.values.facts import ImageFacts, ModelFacts
 
 CAPTURES = Path(__file__).resolve().parents[3] / "tests" / "captures"
@@ -24,8 +24,11 @@ PARAMS = {
     "load_mode": "mmap",
     "n_threads": 2,
 }
-CPU = Passthrough(device="none")
-SOFTWARE = Passthrough(device="Vulkan0", expect="llvmpipe", environment={"GGML_VK_VISIBLE_DEVICES": "0"})
+CPU = Passthrough()
+SOFTWARE = Passthrough(
+    environment={"GGML_VK_VISIBLE_DEVICES": "0"},
+    expected=(ExpectedDevice(name="Vulkan0", maker="llvmpipe", software=True),),
+)
 
 
 def make_ended(stdout=(), stderr=(), exit_code=0, **changes):

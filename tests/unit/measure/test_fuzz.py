@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.formats import llama_bench, llama_log
 from harness.measure.proof import judge
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.facts import ImageFacts, ModelFacts
 from harness.values.failure import Phase, Reason
 from harness.values.record import Proof
@@ -55,7 +55,7 @@ def test_every_cell_gets_samples_or_a_typed_failure(
         ended,
         llama_bench.read(stdout),
         llama_log.read(stderr) if verbose else None,
-        passthrough=Passthrough(device="none" if backend == "cpu" else "Vulkan0"),
+        passthrough=Passthrough(expected=() if backend == "cpu" else (ExpectedDevice(name="Vulkan0"),)),
         backend=backend,
         image=ImageFacts(name=backend, ref=backend, id="sha256:1"),
         model=ModelFacts(

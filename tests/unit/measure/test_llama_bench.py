@@ -6,12 +6,12 @@ import pytest
 from harness.formats import llama_bench as output
 from harness.measure.llama_bench import argv, expected_tests, in_row_order, match
 from harness.values.cell import Test as Shape
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.failure import Failure, Phase, Reason
 
 CAPTURES = Path(__file__).resolve().parents[3] / "tests" / "captures"
-CPU = Passthrough(device="none")
-CUDA = Passthrough(device="CUDA0", expect="NVIDIA")
+CPU = Passthrough()
+CUDA = Passthrough(expected=(ExpectedDevice(name="CUDA0"),))
 
 NEW = dict.fromkeys(("-m", "-p", "-n", "-pg", "-d", "-b", "-ub", "-ctk", "-ctv", "-t", "-ngl", "-dev", "-v"), "<n>") | {
     "-o": "<csv|json|jsonl|md|sql>",

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.measure.placement import findings, on_host
+from harness.measure.placement import computing, findings, on_host
 from harness.values.bench import LogFacts
 from harness.values.failure import Reason
 from harness.values.record import Proof
@@ -97,3 +97,20 @@ def test_graph(look):
 )
 def test_flash_attention(look, asked, used, proof):
     assert look("flash_attention", {"flash_attn": used}, flash_attn=asked)[0] is proof
+
+
+@pytest.mark.parametrize(
+    ("params", "names"),
+    [
+        ({}, ("CUDA0", "CUDA1")),
+        ({"split_mode": "layer"}, ("CUDA0", "CUDA1")),
+        ({"split_mode": "row"}, ("CUDA0", "CUDA1")),
+        ({"split_mode": "none"}, ("CUDA0",)),
+        ({"split_mode": "none", "main_gpu": 1}, ("CUDA1",)),
+        ({"tensor_split": "1/0"}, ("CUDA0",)),
+        ({"tensor_split": "0.0/3"}, ("CUDA1",)),
+        ({"tensor_split": "3/1"}, ("CUDA0", "CUDA1")),
+    ],
+)
+def test_the_devices_that_get_weights(cell, params, names):
+    assert computing(cell(32, backend="cuda", **params), "CUDA0/CUDA1") == names

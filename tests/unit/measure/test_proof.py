@@ -5,13 +5,18 @@ from dataclasses import replace
 import pytest
 
 from harness.formats import llama_bench
-from harness.measure.proof import is_software, judge, ran_on_software
+from harness.measure.device_match import is_software
+from harness.measure.proof import judge, ran_on_software
 from harness.values.bench import BenchOutput, LogFacts
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Line, Passthrough
 from harness.values.failure import Phase, Reason
 from harness.values.record import Proof
 
-CUDA = Passthrough(device="CUDA0", expect="RTX 4090")
+CUDA = Passthrough(
+    expected=(ExpectedDevice(name="CUDA0", names=("NVIDIA GeForce RTX 4090",), exact=True, pci="0000:01:00.0"),)
+)
+VULKAN = Passthrough(expected=(ExpectedDevice(name="Vulkan0"),))
+SOFTWARE = Passthrough(expected=(ExpectedDevice(name="Vulkan0", software=True),))
 MIB = 1024 * 1024
 
 
@@ -164,9 +169,7 @@ def test_a_debug_build_is_seen_in_rounds_without_the_log(gemma_on_cpu, captured)
 def test_a_silent_fallback_to_the_cpu(judging, cell):
     """Captured: an image with Vulkan, no device, no -dev. Exit code 0, and the row says `backends: Vulkan`."""
     cells = (cell(32, backend="vulkan"), cell(0, 8, backend="vulkan"))
-    run = judging(
-        "vulkan-b11312/silent-cpu-fallback-v", cells, passthrough=Passthrough(device="Vulkan0"), backend="vulkan"
-    )
+    run = judging("vulkan-b11312/silent-cpu-fallback-v", cells, passthrough=VULKAN, backend="vulkan")
     for verbose in (True, False):
         for outcome in run.outcomes(verbose=verbose):
             assert outcome.failure.reason is Reason.CPU_FALLBACK
@@ -198,7 +201,7 @@ def test_another_gpu_by_the_log_where_both_are_visible(cuda):
 
 def test_a_software_device_instead_of_a_gpu(judging, cell):
     cells = (cell(32, backend="vulkan"), cell(0, 8, backend="vulkan"))
-    run = judging("vulkan-b11312/good-software-v", cells, passthrough=Passthrough(device="Vulkan0"), backend="vulkan")
+    run = judging("vulkan-b11312/good-software-v", cells, passthrough=VULKAN, backend="vulkan")
     assert caught(run.outcomes()[0], "device", Reason.WRONG_DEVICE)
 
 
@@ -294,7 +297,7 @@ def test_an_empty_log_proves_nothing_and_contradicts_nothing(cuda):
 
 def test_one_layer_offloaded_as_asked(judging, cell):
     cells = tuple(cell(p, n, backend="vulkan", device="software", n_gpu_layers=1) for p, n in ((32, 0), (0, 8)))
-    run = judging("vulkan-b11312/software-ngl1-v", cells, passthrough=Passthrough(device="Vulkan0"), backend="vulkan")
+    run = judging("vulkan-b11312/software-ngl1-v", cells, passthrough=SOFTWARE, backend="vulkan")
     for outcome in run.outcomes():
         assert outcome.ok
         assert not_proven(outcome) == SEEN_WHILE_IT_RUNS
@@ -302,7 +305,7 @@ def test_one_layer_offloaded_as_asked(judging, cell):
 
 def test_the_kv_cache_on_the_host_as_asked(judging, cell):
     cells = tuple(cell(p, n, backend="vulkan", device="software", no_kv_offload=1) for p, n in ((32, 0), (0, 8)))
-    run = judging("vulkan-b11312/software-nkvo-v", cells, passthrough=Passthrough(device="Vulkan0"), backend="vulkan")
+    run = judging("vulkan-b11312/software-nkvo-v", cells, passthrough=SOFTWARE, backend="vulkan")
     for outcome in run.outcomes():
         assert outcome.ok
         assert not_proven(outcome) == SEEN_WHILE_IT_RUNS
@@ -390,3 +393,75 @@ def test_a_software_device_counts_only_where_it_was_used(captured):
     assert not ran_on_software(output("vulkan-b11312/cpu-by-dev-none-with-device-v"))
     assert not ran_on_software(output("cpu-b11312/good"))
     assert not ran_on_software(BenchOutput(rows=()))
+
+
+def test_a_card_whose_name_only_begins_alike(cuda):
+    """Only the proof after the run sees it: the right device was listed before, and something was busy."""
+    row = {"gpu_info": "NVIDIA GeForce RTX 4090 D"}
+    assert caught(cuda(row_changes=row, verbose=False), "device", Reason.WRONG_DEVICE)
+
+
+def test_an_equal_card_at_another_place(cuda):
+    assert caught(cuda(log_changes={"device_pci": {"CUDA0": "0000:41:00.0"}}), "device", Reason.WRONG_DEVICE)
+
+
+def test_the_place_that_the_log_tells_is_evidence(cuda):
+    outcome = cuda(log_changes={"device_pci": {"CUDA0": "0000:01:00.0"}})
+    check = next(check for check in outcome.checks if check.name == "device")
+    assert check.proof is Proof.PROVEN
+    assert "0000:01:00.0" in check.evidence
+
+
+ROCM = Passthrough(
+    expected=(
+        ExpectedDevice(
+            name="ROCm0",
+            names=("AMD Radeon 8060S Graphics",),
+            marks=("gfx1151",),
+            mark_pattern=r"\b(gfx[0-9a-f]{3,4})\b",
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "detail", "proof"),
+    [
+        ("Radeon Graphics", "Radeon Graphics, gfx1151 (0x1151), VMM: no, Wave Size: 32", Proof.PROVEN),
+        ("Radeon Graphics", None, Proof.UNOBSERVABLE),
+        ("Radeon Graphics", "Radeon Graphics, gfx1103 (0x1103), VMM: no, Wave Size: 32", Proof.CONTRADICTED),
+    ],
+)
+def test_the_architecture_is_read_where_names_say_nothing(judging, cell, name, detail, proof):
+    run = judging("vulkan-b11312/good-software-v", (cell(32, backend="rocm"),), passthrough=ROCM, backend="rocm")
+    lines = ["ggml_cuda_init: found 1 ROCm devices (Total VRAM: 1 MiB):", f"  Device 0: {detail}"] if detail else []
+    outcome = run.outcomes(
+        row={"gpu_info": name, "backends": ("ROCm",), "devices": "ROCm0"},
+        exit_changes={"stderr": tuple(Line(at_ns=0, text=line) for line in lines)},
+        verbose=False,
+    )[0]
+    assert next(check.proof for check in outcome.checks if check.name == "device") is proof
+
+
+def several(*places):
+    return Passthrough(
+        expected=tuple(
+            ExpectedDevice(name=f"CUDA{number}", names=(name,), exact=True)
+            for number, name in enumerate(("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3090"))
+            if number in places
+        )
+    )
+
+
+def test_several_devices_are_each_what_was_asked_for(cuda):
+    row = {"gpu_info": "NVIDIA GeForce RTX 4090, NVIDIA GeForce RTX 3090", "devices": "CUDA0/CUDA1"}
+    assert cuda(row_changes=row, passthrough=several(0, 1), verbose=False).ok
+    swapped = row | {"gpu_info": "NVIDIA GeForce RTX 3090, NVIDIA GeForce RTX 4090"}
+    outcome = cuda(row_changes=swapped, passthrough=several(0, 1), verbose=False)
+    assert caught(outcome, "device", Reason.WRONG_DEVICE)
+
+
+def test_one_of_several_devices_is_missing(cuda):
+    row = {"devices": "CUDA0/CUDA1"}
+    outcome = cuda(row_changes=row, passthrough=several(0, 1), verbose=False)
+    assert caught(outcome, "device", Reason.WRONG_DEVICE)

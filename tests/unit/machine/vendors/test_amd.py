@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.machine.vendors.amd import Amd, gfx_target
+from harness.measure.device_match import SeenDevice, compare
 from harness.values.backend import BACKENDS
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.failure import Failure, Phase, Reason
+from harness.values.record import Proof
 
 GIB = 1024**3
 ROCM, VULKAN = BACKENDS["rocm"], BACKENDS["vulkan"]
@@ -210,7 +213,7 @@ def test_unusable_cards_are_listed_and_refused(roots, engine, driver, render, pr
     (device,) = vendor(roots).discover()
     assert device.problem.startswith(problem)
     assert device.nodes == ()
-    refusal = vendor(roots).passthrough(device, backend=backend, engine=engine())
+    refusal = vendor(roots).passthrough((device,), backend=backend, engine=engine())
     assert isinstance(refusal, Failure)
     assert (refusal.phase, refusal.reason) == (Phase.PREPARE, Reason.NO_DEVICE)
     assert "modprobe amdgpu" in refusal.remedy
@@ -224,33 +227,91 @@ def test_no_card(roots) -> None:
 
 def test_rocm_gets_two_nodes_and_their_group_by_number(roots, engine) -> None:
     xtx(roots)
+    kfd(roots, 1, version=110000, render=128)
     nodes = (str(roots.node("kfd")), str(roots.node("dri/renderD128")))
     (device,) = vendor(roots).discover()
-    assert vendor(roots).passthrough(device, backend=ROCM, engine=engine()) == Passthrough(
-        device_nodes=nodes, groups=(Path(nodes[0]).stat().st_gid,), device="ROCm0", expect=""
+    assert vendor(roots).passthrough((device,), backend=ROCM, engine=engine()) == Passthrough(
+        device_nodes=nodes,
+        groups=(Path(nodes[0]).stat().st_gid,),
+        expected=(
+            ExpectedDevice(
+                name="ROCm0",
+                names=(device.name,),
+                marks=("gfx1100",),
+                mark_pattern=r"\b(gfx[0-9a-f]{3,4})\b",
+                pci="0000:03:00.0",
+                memory_bytes=device.memory_bytes,
+            ),
+        ),
     )
 
 
 def test_vulkan_gets_the_render_node_only(roots, engine) -> None:
     xtx(roots)
+    kfd(roots, 1, version=110000, render=128)
     roots.node("kfd")
     node = str(roots.node("dri/renderD128"))
     (device,) = vendor(roots).discover()
-    assert vendor(roots).passthrough(device, backend=VULKAN, engine=engine("Podman", "4.3.1")) == Passthrough(
-        device_nodes=(node,), groups=(Path(node).stat().st_gid,), device="Vulkan0", expect="AMD"
-    )
+    found = vendor(roots).passthrough((device,), backend=VULKAN, engine=engine("Podman", "4.3.1"))
+    assert isinstance(found, Passthrough)
+    assert (found.device_nodes, found.groups, found.device_requests) == ((node,), (Path(node).stat().st_gid,), ())
+    assert found.device == "Vulkan0"
+    assert (found.expected[0].maker, found.expected[0].marks) == ("AMD", ("GFX1100", "NAVI31"))
 
 
 @pytest.mark.parametrize(
-    "printed", ["AMD Radeon 8060S Graphics (RADV GFX1151)", "AMD Radeon RX 7900 XTX", "AMD Unknown (RADV NAVI31)"]
+    ("printed", "proof"),
+    [
+        ("AMD Radeon RX 7900 XTX (RADV NAVI31)", Proof.PROVEN),
+        ("AMD Radeon RX 7900 XTX", Proof.PROVEN),  # AMDVLK
+        ("AMD Unknown (RADV NAVI31)", Proof.PROVEN),
+        ("AMD Radeon Graphics (RADV SOME_LATER_NAME)", Proof.UNOBSERVABLE),
+        ("AMD Radeon 8060S Graphics (RADV GFX1151)", Proof.CONTRADICTED),
+        ("AMD Radeon RX 7800 XT (RADV NAVI32)", Proof.CONTRADICTED),
+        ("NVIDIA GeForce RTX 4090", Proof.CONTRADICTED),
+        ("llvmpipe (LLVM 19.1.7, 256 bits)", Proof.CONTRADICTED),
+    ],
 )
-def test_expectation_is_within_what_vulkan_prints(roots, engine, printed) -> None:
+def test_what_vulkan_prints_of_it(roots, engine, printed, proof) -> None:
     xtx(roots)
     roots.node("dri/renderD128")
-    found = vendor(roots).passthrough(vendor(roots).discover()[0], backend=VULKAN, engine=engine())
+    (device,) = vendor(roots).discover()
+    named = replace(device, name="AMD Radeon RX 7900 XTX", architecture="gfx1100")
+    found = vendor(roots).passthrough((named,), backend=VULKAN, engine=engine())
     assert isinstance(found, Passthrough)
-    assert found.expect in printed
-    assert found.expect not in "llvmpipe (LLVM 19.1.7, 256 bits)"
+    assert compare(found.expected[0], SeenDevice(text=printed))[0] is proof
+
+
+@pytest.mark.parametrize(
+    ("printed", "detail", "proof"),
+    [
+        ("AMD Radeon Graphics", "AMD Radeon Graphics, gfx1100 (0x1100), VMM: no, Wave Size: 32", Proof.PROVEN),
+        ("AMD Radeon RX 7900 XTX", "", Proof.PROVEN),
+        ("AMD Radeon Graphics", "", Proof.UNOBSERVABLE),
+        ("AMD Radeon RX 7900 XTX", "AMD Radeon RX 7900 XTX, gfx1101 (0x1101), VMM: no", Proof.CONTRADICTED),
+    ],
+)
+def test_what_rocm_prints_of_it(roots, engine, printed, detail, proof) -> None:
+    xtx(roots)
+    roots.node("kfd")
+    roots.node("dri/renderD128")
+    (device,) = vendor(roots).discover()
+    named = replace(device, name="AMD Radeon RX 7900 XTX", architecture="gfx1100")
+    found = vendor(roots).passthrough((named,), backend=ROCM, engine=engine())
+    assert isinstance(found, Passthrough)
+    assert compare(found.expected[0], SeenDevice(text=printed, detail=detail))[0] is proof
+
+
+def test_several_cards_get_their_nodes_and_numbers_by_place(roots, engine) -> None:
+    xtx(roots)
+    roots.card("0000:09:00.0", ids="1002:744c", driver="amdgpu", render="renderD129")
+    nodes = [str(roots.node(name)) for name in ("kfd", "dri/renderD128", "dri/renderD129")]
+    first, second = vendor(roots).discover()
+    found = vendor(roots).passthrough((second, first), backend=ROCM, engine=engine())
+    assert isinstance(found, Passthrough)
+    assert set(found.device_nodes) == set(nodes)
+    assert found.device == "ROCm1/ROCm0"
+    assert [expected.pci for expected in found.expected] == ["0000:09:00.0", "0000:03:00.0"]
 
 
 def test_missing_kfd_stops_rocm_and_not_vulkan(roots, engine) -> None:
@@ -258,12 +319,12 @@ def test_missing_kfd_stops_rocm_and_not_vulkan(roots, engine) -> None:
     roots.node("dri/renderD128")
     (device,) = vendor(roots).discover()
     assert device.problem == ""
-    refusal = vendor(roots).passthrough(device, backend=ROCM, engine=engine())
+    refusal = vendor(roots).passthrough((device,), backend=ROCM, engine=engine())
     assert isinstance(refusal, Failure)
     assert refusal.reason is Reason.NO_DEVICE
     assert "kfd does not exist" in refusal.detail
     assert "Vulkan backend" in refusal.remedy
-    assert isinstance(vendor(roots).passthrough(device, backend=VULKAN, engine=engine()), Passthrough)
+    assert isinstance(vendor(roots).passthrough((device,), backend=VULKAN, engine=engine()), Passthrough)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +336,7 @@ def test_cdi_where_it_is_preferred_and_listed(roots, engine, version, cdi, by_cd
     roots.node("kfd")
     roots.node("dri/renderD128")
     amd = vendor(roots, prefer_cdi=True)
-    found = amd.passthrough(amd.discover()[0], backend=ROCM, engine=engine(version=version, cdi=cdi))
+    found = amd.passthrough((amd.discover()[0],), backend=ROCM, engine=engine(version=version, cdi=cdi))
     assert isinstance(found, Passthrough)
     assert bool(found.device_nodes) is not by_cdi
     assert found.device_requests == (({"Driver": "cdi", "DeviceIDs": ["amd.com/gpu=0"]},) if by_cdi else ())
@@ -284,6 +345,6 @@ def test_cdi_where_it_is_preferred_and_listed(roots, engine, version, cdi, by_cd
 
 def test_cuda_is_refused(roots, engine) -> None:
     xtx(roots)
-    refusal = vendor(roots).passthrough(vendor(roots).discover()[0], backend=BACKENDS["cuda"], engine=engine())
+    refusal = vendor(roots).passthrough(vendor(roots).discover(), backend=BACKENDS["cuda"], engine=engine())
     assert isinstance(refusal, Failure)
     assert "use the ROCm or Vulkan backend" in refusal.remedy

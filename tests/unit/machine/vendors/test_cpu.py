@@ -4,7 +4,7 @@ import pytest
 
 from harness.machine.vendors.cpu import Cpu
 from harness.values.backend import BACKENDS
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.failure import Failure
 
 
@@ -30,13 +30,14 @@ def test_a_kernel_that_names_no_model(roots) -> None:
 
 def test_passthrough(roots, engine) -> None:
     cpu, software = vendor(roots).discover()
-    assert vendor(roots).passthrough(cpu, backend=BACKENDS["cpu"], engine=engine()) == Passthrough(device="none")
-    assert vendor(roots).passthrough(software, backend=BACKENDS["vulkan"], engine=engine()) == Passthrough(
-        environment={"GGML_VK_VISIBLE_DEVICES": "0"}, device="Vulkan0", expect="llvmpipe"
+    assert vendor(roots).passthrough((cpu,), backend=BACKENDS["cpu"], engine=engine()) == Passthrough()
+    assert vendor(roots).passthrough((software,), backend=BACKENDS["vulkan"], engine=engine()) == Passthrough(
+        environment={"GGML_VK_VISIBLE_DEVICES": "0"},
+        expected=(ExpectedDevice(name="Vulkan0", maker="llvmpipe", software=True),),
     )
 
 
 @pytest.mark.parametrize(("index", "backend"), [(0, "vulkan"), (0, "cuda"), (1, "cpu"), (1, "rocm")])
 def test_what_does_not_go_together(roots, engine, index, backend) -> None:
     device = vendor(roots).discover()[index]
-    assert isinstance(vendor(roots).passthrough(device, backend=BACKENDS[backend], engine=engine()), Failure)
+    assert isinstance(vendor(roots).passthrough((device,), backend=BACKENDS[backend], engine=engine()), Failure)

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from harness.machine.vendors.intel import Intel
+from harness.measure.device_match import SeenDevice, compare
 from harness.values.backend import BACKENDS
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.failure import Failure, Reason
+from harness.values.record import Proof
 
 VULKAN = BACKENDS["vulkan"]
 PCI_IDS = "8086  Intel Corporation\n\te20b  Battlemage G21 [Arc B580]\n\ta780  Raptor Lake-S GT1 [UHD Graphics 770]\n"
@@ -38,10 +40,13 @@ def test_integrated_and_discrete(roots) -> None:
 
 def test_passthrough(roots, engine) -> None:
     arc(roots)
+    roots.write("share/misc/pci.ids", PCI_IDS)
     node = str(roots.node("dri/renderD129"))
-    found = vendor(roots).passthrough(vendor(roots).discover()[0], backend=VULKAN, engine=engine())
+    found = vendor(roots).passthrough(vendor(roots).discover(), backend=VULKAN, engine=engine())
     assert found == Passthrough(
-        device_nodes=(node,), groups=(Path(node).stat().st_gid,), device="Vulkan0", expect="Intel"
+        device_nodes=(node,),
+        groups=(Path(node).stat().st_gid,),
+        expected=(ExpectedDevice(name="Vulkan0", names=("Intel Arc B580",), maker="Intel", pci="0000:03:00.0"),),
     )
 
 
@@ -51,7 +56,7 @@ def test_unusable(roots, engine, driver, render) -> None:
     (device,) = vendor(roots).discover()
     assert device.name == "Intel GPU (8086:e20b)"
     assert device.problem
-    refusal = vendor(roots).passthrough(device, backend=VULKAN, engine=engine())
+    refusal = vendor(roots).passthrough((device,), backend=VULKAN, engine=engine())
     assert isinstance(refusal, Failure)
     assert refusal.reason is Reason.NO_DEVICE
     assert device.problem in refusal.detail
@@ -59,6 +64,23 @@ def test_unusable(roots, engine, driver, render) -> None:
 
 def test_other_backends_are_refused(roots, engine) -> None:
     arc(roots)
-    refusal = vendor(roots).passthrough(vendor(roots).discover()[0], backend=BACKENDS["cuda"], engine=engine())
+    refusal = vendor(roots).passthrough(vendor(roots).discover(), backend=BACKENDS["cuda"], engine=engine())
     assert isinstance(refusal, Failure)
     assert "Vulkan" in refusal.remedy
+
+
+@pytest.mark.parametrize(
+    ("printed", "proof"),
+    [
+        ("Intel(R) Arc(tm) B580 Graphics (BMG G21)", Proof.PROVEN),
+        ("Intel(R) Graphics (BMG G21)", Proof.UNOBSERVABLE),
+        ("AMD Radeon RX 7900 XTX (RADV NAVI31)", Proof.CONTRADICTED),
+    ],
+)
+def test_what_vulkan_prints_of_it(roots, engine, printed, proof) -> None:
+    arc(roots)
+    roots.write("share/misc/pci.ids", PCI_IDS)
+    roots.node("dri/renderD129")
+    found = vendor(roots).passthrough(vendor(roots).discover(), backend=VULKAN, engine=engine())
+    assert isinstance(found, Passthrough)
+    assert compare(found.expected[0], SeenDevice(text=printed))[0] is proof

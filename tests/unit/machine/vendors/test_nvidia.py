@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,10 +11,12 @@ import pynvml
 import pytest
 
 from harness.machine.vendors.nvidia import Nvidia
+from harness.measure.device_match import SeenDevice, compare
 from harness.values.backend import BACKENDS
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.facts import Device
 from harness.values.failure import Failure, Phase, Reason
+from harness.values.record import Proof
 
 GIB = 1024**3
 CUDA, VULKAN = BACKENDS["cuda"], BACKENDS["vulkan"]
@@ -210,7 +213,7 @@ def test_lost_card_keeps_its_place(roots, where, engine) -> None:
     first, second = vendor(roots, lost, A100 | {"mig": []}).discover()[:2]
     assert (first.index, first.problem) == (0, "the card has fallen off the bus")
     assert (second.index, second.name) == (1, "NVIDIA A100-SXM4-40GB")
-    refusal = vendor(roots).passthrough(first, backend=CUDA, engine=engine())
+    refusal = vendor(roots).passthrough((first,), backend=CUDA, engine=engine())
     assert isinstance(refusal, Failure)
     assert refusal.reason is Reason.DEVICE_LOST
     assert "Xid" in refusal.remedy
@@ -263,7 +266,7 @@ def test_card_without_working_driver_is_not_absent(roots, engine, init, bound, p
     nvidia = vendor(roots, init=init)
     (device,) = nvidia.discover()
     assert (device.name, device.pci, device.problem) == ("NVIDIA GeForce RTX 4090", "0000:01:00.0", problem)
-    refusal = nvidia.passthrough(device, backend=CUDA, engine=engine())
+    refusal = nvidia.passthrough((device,), backend=CUDA, engine=engine())
     assert isinstance(refusal, Failure)
     assert (refusal.phase, refusal.reason) == (Phase.PREPARE, Reason.NO_DEVICE)
     assert problem in refusal.detail
@@ -294,18 +297,29 @@ INSTANCE = Device(vendor="nvidia", kind="gpu", name="NVIDIA A100-SXM4-40GB MIG 1
 
 
 @pytest.mark.parametrize(
-    ("backend", "capabilities", "name"),
+    ("backend", "capabilities", "environment"),
     [
-        (CUDA, ["gpu", "compute", "utility"], "CUDA0"),
-        (VULKAN, ["gpu", "graphics", "compute", "utility"], "Vulkan0"),
+        (CUDA, ["gpu", "compute", "utility"], {}),
+        (
+            VULKAN,
+            ["gpu", "graphics", "compute", "utility"],
+            {"NVIDIA_DRIVER_CAPABILITIES": "compute,graphics,utility"},
+        ),
     ],
 )
 @pytest.mark.parametrize("version", ["19.03.15", "20.10.24+dfsg1", "26.1.5", "29.3.0", "dev"])
-def test_docker_without_cdi_gets_a_device_request(roots, engine, backend, capabilities, name, version) -> None:  # noqa: PLR0917 - the columns of a table
-    assert vendor(roots).passthrough(CARD, backend=backend, engine=engine(version=version)) == Passthrough(
+def test_docker_without_cdi_gets_a_device_request(roots, engine, backend, capabilities, environment, version) -> None:  # noqa: PLR0917 - the columns of a table
+    assert vendor(roots).passthrough((CARD,), backend=backend, engine=engine(version=version)) == Passthrough(
         device_requests=({"Driver": "nvidia", "DeviceIDs": ["GPU-1111"], "Capabilities": [capabilities]},),
-        device=name,
-        expect="GeForce RTX 4090",
+        environment=environment,
+        expected=(
+            ExpectedDevice(
+                name=f"{backend.device_prefix}0",
+                names=("NVIDIA GeForce RTX 4090",),
+                exact=True,
+                mark_pattern=r"compute capability (\d+\.\d+)",
+            ),
+        ),
     )
 
 
@@ -318,14 +332,14 @@ def test_docker_without_cdi_gets_a_device_request(roots, engine, backend, capabi
     ],
 )
 def test_docker_that_lists_the_device_gets_its_cdi_name(roots, engine, device, listed, asked) -> None:
-    found = vendor(roots).passthrough(device, backend=CUDA, engine=engine(version="28.5.2", cdi=listed))
+    found = vendor(roots).passthrough((device,), backend=CUDA, engine=engine(version="28.5.2", cdi=listed))
     assert isinstance(found, Passthrough)
     assert found.device_requests == ({"Driver": "cdi", "DeviceIDs": [asked]},)
 
 
 @pytest.mark.parametrize("listed", [("nvidia.com/gpu=0",), ("nvidia.com/gpu=2",), ("amd.com/gpu=1",)])
 def test_cdi_devices_of_others_are_not_taken(roots, engine, listed) -> None:
-    found = vendor(roots).passthrough(INSTANCE, backend=CUDA, engine=engine(version="28.5.2", cdi=listed))
+    found = vendor(roots).passthrough((INSTANCE,), backend=CUDA, engine=engine(version="28.5.2", cdi=listed))
     assert isinstance(found, Passthrough)
     assert found.device_requests[0]["Driver"] == "nvidia"
     assert found.device_requests[0]["DeviceIDs"] == ["MIG-2222"]
@@ -333,7 +347,7 @@ def test_cdi_devices_of_others_are_not_taken(roots, engine, listed) -> None:
 
 @pytest.mark.parametrize("version", ["4.3.1", "4.9.3", "5.3.2", "unknown"])
 def test_podman_that_drops_requests_is_refused(roots, engine, version) -> None:
-    refusal = vendor(roots).passthrough(CARD, backend=CUDA, engine=engine("Podman", version))
+    refusal = vendor(roots).passthrough((CARD,), backend=CUDA, engine=engine("Podman", version))
     assert isinstance(refusal, Failure)
     assert (refusal.phase, refusal.reason) == (Phase.PREPARE, Reason.REQUEST_DROPPED)
     assert refusal.detail.startswith(f"Podman {version} drops device requests without an error")
@@ -342,54 +356,108 @@ def test_podman_that_drops_requests_is_refused(roots, engine, version) -> None:
 
 @pytest.mark.parametrize("version", ["5.4.0", "5.8.6", "10.0.0"])
 def test_newer_podman_gets_cdi(roots, engine, version) -> None:
-    found = vendor(roots).passthrough(CARD, backend=CUDA, engine=engine("Podman", version))
+    found = vendor(roots).passthrough((CARD,), backend=CUDA, engine=engine("Podman", version))
     assert isinstance(found, Passthrough)
     assert found.device_requests == ({"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=GPU-1111"]},)
 
 
 def test_docker_before_device_requests_is_refused(roots, engine) -> None:
-    refusal = vendor(roots).passthrough(CARD, backend=CUDA, engine=engine(version="18.09.9"))
+    refusal = vendor(roots).passthrough((CARD,), backend=CUDA, engine=engine(version="18.09.9"))
     assert isinstance(refusal, Failure)
     assert refusal.reason is Reason.REQUEST_DROPPED
 
 
 def test_other_backends_are_refused(roots, engine) -> None:
-    refusal = vendor(roots).passthrough(CARD, backend=BACKENDS["rocm"], engine=engine())
+    refusal = vendor(roots).passthrough((CARD,), backend=BACKENDS["rocm"], engine=engine())
     assert isinstance(refusal, Failure)
     assert refusal.detail == "the ROCm backend does not compute on NVIDIA GeForce RTX 4090"
 
 
 def test_vulkan_within_wsl_is_refused_and_cuda_is_not(roots, engine) -> None:
     roots.node("dxg")
-    assert isinstance(vendor(roots).passthrough(CARD, backend=VULKAN, engine=engine()), Failure)
-    assert isinstance(vendor(roots).passthrough(CARD, backend=CUDA, engine=engine()), Passthrough)
+    assert isinstance(vendor(roots).passthrough((CARD,), backend=VULKAN, engine=engine()), Failure)
+    assert isinstance(vendor(roots).passthrough((CARD,), backend=CUDA, engine=engine()), Passthrough)
 
 
 @pytest.mark.parametrize(
-    ("name", "printed"),
+    ("name", "printed", "proof"),
     [
-        ("NVIDIA GeForce RTX 4080", "NVIDIA GeForce RTX 4080"),
-        ("NVIDIA GB10", "NVIDIA GB10"),
-        ("Tesla P40", "Tesla P40"),
-        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "NVIDIA A100-SXM4-40GB MIG 1g.5gb"),
-        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "NVIDIA A100-SXM4-40GB"),
-        ("Orin (nvgpu)", "Orin"),
-        ("GeForce RTX 3090", "NVIDIA GeForce RTX 3090"),
+        ("NVIDIA GeForce RTX 4080", "NVIDIA GeForce RTX 4080", Proof.PROVEN),
+        ("NVIDIA GB10", "NVIDIA GB10", Proof.PROVEN),
+        ("Tesla P40", "Tesla P40", Proof.PROVEN),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "NVIDIA A100-SXM4-40GB MIG 1g.5gb", Proof.PROVEN),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "NVIDIA A100-SXM4-40GB", Proof.PROVEN),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "NVIDIA A100-SXM4-40GB MIG 3g.20gb", Proof.CONTRADICTED),
+        ("Orin (nvgpu)", "Orin", Proof.PROVEN),
+        ("GeForce RTX 3090", "NVIDIA GeForce RTX 3090", Proof.PROVEN),
+        ("NVIDIA GeForce RTX 4070", "NVIDIA GeForce RTX 4070 Ti", Proof.CONTRADICTED),
+        ("NVIDIA GeForce RTX 4070 Ti", "NVIDIA GeForce RTX 4070", Proof.CONTRADICTED),
+        ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 4090 Laptop GPU", Proof.CONTRADICTED),
+        ("NVIDIA GeForce RTX 4090", "AMD Radeon RX 7900 XTX (RADV NAVI31)", Proof.CONTRADICTED),
     ],
 )
-def test_expectation_is_within_what_llama_bench_prints(roots, engine, name, printed) -> None:
+def test_what_llama_bench_prints_of_it(roots, engine, name, printed, proof) -> None:
     device = Device(vendor="nvidia", kind="gpu", name=name, uuid="GPU-1")
-    found = vendor(roots).passthrough(device, backend=CUDA, engine=engine())
+    found = vendor(roots).passthrough((device,), backend=CUDA, engine=engine())
     assert isinstance(found, Passthrough)
-    assert found.expect
-    assert found.expect in printed
+    assert compare(found.expected[0], SeenDevice(text=printed))[0] is proof
 
 
-def test_unnamed_card_expects_nothing(roots, engine) -> None:
+def test_a_card_without_a_name_is_known_by_its_compute_capability(roots, engine) -> None:
     (device,) = vendor(roots, {**RTX_4090, "name": pynvml.NVML_ERROR_UNKNOWN}).discover()
-    found = vendor(roots).passthrough(device, backend=CUDA, engine=engine())
+    found = vendor(roots).passthrough((device,), backend=CUDA, engine=engine())
     assert isinstance(found, Passthrough)
-    assert found.expect == ""
+    seen = SeenDevice(text="NVIDIA GeForce RTX 4090")
+    assert compare(found.expected[0], seen)[0] is Proof.UNOBSERVABLE
+    detail = "NVIDIA GeForce RTX 4090, compute capability 8.9, VMM: yes"
+    assert compare(found.expected[0], replace(seen, detail=detail))[0] is Proof.PROVEN
+    assert compare(found.expected[0], replace(seen, detail=detail.replace("8.9", "8.6")))[0] is Proof.CONTRADICTED
+
+
+FIRST = replace(CARD, index=0, uuid="GPU-0000", pci="0000:01:00.0")
+SECOND = replace(CARD, index=1, uuid="GPU-1111", pci="0000:41:00.0")
+
+
+def test_several_cards_are_one_request_and_numbered_by_place(roots, engine) -> None:
+    found = vendor(roots).passthrough((SECOND, FIRST), backend=CUDA, engine=engine())
+    assert isinstance(found, Passthrough)
+    (request,) = found.device_requests
+    assert request["DeviceIDs"] == ["GPU-1111", "GPU-0000"]
+    assert found.environment == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert found.device == "CUDA1/CUDA0"
+
+
+def test_several_cards_by_cdi_only_if_all_are_listed(roots, engine) -> None:
+    both = ("nvidia.com/gpu=GPU-0000", "nvidia.com/gpu=1")
+    found = vendor(roots).passthrough((FIRST, SECOND), backend=CUDA, engine=engine(version="28.5.2", cdi=both))
+    assert found.device_requests == ({"Driver": "cdi", "DeviceIDs": list(both)},)
+    found = vendor(roots).passthrough((FIRST, SECOND), backend=CUDA, engine=engine(version="28.5.2", cdi=both[:1]))
+    assert found.device_requests[0]["Driver"] == "nvidia"
+
+
+def test_a_process_has_one_instance(roots, engine) -> None:
+    refusal = vendor(roots).passthrough((INSTANCE, FIRST), backend=CUDA, engine=engine())
+    assert isinstance(refusal, Failure)
+    assert "one MIG instance" in refusal.detail
+
+
+def test_within_wsl_all_are_passed_and_cuda_selects(roots, engine) -> None:
+    roots.node("dxg")
+    found = vendor(roots).passthrough((SECOND,), backend=CUDA, engine=engine())
+    assert found.device_requests[0]["Count"] == -1
+    assert "DeviceIDs" not in found.device_requests[0]
+    assert found.environment == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": "1"}
+
+
+def test_a_jetson_board_needs_cdi(roots, engine) -> None:
+    roots.write("sys/firmware/devicetree/base/compatible", "nvidia,p3737-0000\0nvidia,tegra234\0")
+    board = Device(vendor="nvidia", kind="integrated", name="Orin (nvgpu)")
+    refusal = vendor(roots).passthrough((board,), backend=CUDA, engine=engine())
+    assert isinstance(refusal, Failure)
+    assert refusal.reason is Reason.DEVICE_REQUEST
+    assert "--mode=csv" in refusal.remedy
+    listed = engine(version="28.5.2", cdi=("nvidia.com/gpu=0",))
+    assert isinstance(vendor(roots).passthrough((board,), backend=CUDA, engine=listed), Passthrough)
 
 
 def test_a_fake_library_alone_makes_devices_simulated() -> None:

@@ -10,6 +10,8 @@ from harness.machine.vendors.intel import Intel
 from harness.machine.vendors.nvidia import Nvidia
 from harness.values.backend import BACKENDS
 from harness.values.container import Passthrough
+from harness.values.facts import Device
+from harness.values.failure import Failure
 
 
 def absent():
@@ -59,7 +61,7 @@ def test_this_machine_has_a_cpu_that_is_no_fake() -> None:
 def test_the_devices_vendor_answers(roots, engine) -> None:
     vendors = fakes(roots)
     software = discover_devices(vendors)[-1]
-    found = passthrough(software, backend=BACKENDS["vulkan"], engine=engine(), vendors=vendors)
+    found = passthrough((software,), backend=BACKENDS["vulkan"], engine=engine(), vendors=vendors)
     assert isinstance(found, Passthrough)
     assert found.device == "Vulkan0"
 
@@ -79,3 +81,27 @@ def test_the_devices_vendor_answers(roots, engine) -> None:
 )
 def test_engines_that_drop_requests(engine, name, version, dropped) -> None:
     assert (dropped_requests(engine(name, version)) is not None) is dropped
+
+
+def test_cards_of_two_vendors_together_are_one_request_with_one_numbering(roots, engine) -> None:
+    roots.card("0000:03:00.0", ids="1002:744c", driver="amdgpu", render="renderD128")
+    node = roots.node("dri/renderD128")
+    vendors = fakes(roots)
+    (amd,) = vendors["amd"].discover()
+    nvidia = Device(vendor="nvidia", kind="gpu", name="NVIDIA GeForce RTX 4090", uuid="GPU-1", pci="0000:01:00.0")
+    found = passthrough((amd, nvidia), backend=BACKENDS["vulkan"], engine=engine(), vendors=vendors)
+    assert isinstance(found, Passthrough)
+    assert found.device == "Vulkan1/Vulkan0"
+    assert [expected.pci for expected in found.expected] == ["0000:03:00.0", "0000:01:00.0"]
+    assert found.device_nodes == (str(node),)
+    assert found.device_requests[0]["DeviceIDs"] == ["GPU-1"]
+    assert "NVIDIA_DRIVER_CAPABILITIES" in found.environment
+
+
+def test_what_one_of_two_vendors_refuses_is_refused(roots, engine) -> None:
+    roots.card("0000:03:00.0", ids="1002:744c", driver="amdgpu", render="renderD128")
+    roots.node("dri/renderD128")
+    vendors = fakes(roots)
+    nvidia = Device(vendor="nvidia", kind="gpu", name="NVIDIA GeForce RTX 4090", uuid="GPU-1", pci="0000:01:00.0")
+    devices = (*vendors["amd"].discover(), nvidia)
+    assert isinstance(passthrough(devices, backend=BACKENDS["cuda"], engine=engine(), vendors=vendors), Failure)
