@@ -23,6 +23,7 @@ from harness.flows.console import Display
 from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
 from harness.flows.gatekeeper import Gatekeeper
 from harness.flows.interrupts import Interrupts, interruption
+from harness.flows.listing import Lister
 from harness.flows.prepare import Prepared, Target, local_models, prepare
 from harness.flows.read_matrix import Plan, read_matrix
 from harness.flows.run_once import Setting, model_identities, utc_now
@@ -132,6 +133,7 @@ def _campaign(
     for name in engine.sweep(labels=RUN_LABELS):
         display.say(f"removed what an earlier start left behind: container {name}")
     engine_facts = engine.facts()
+    memory_bytes = matrix.memory_bytes or int(machine.memory_bytes * MEMORY_SHARE)
     prepared = prepare(
         matrix,
         plan.cells,
@@ -139,6 +141,12 @@ def _campaign(
         engine=engine_facts,
         store=opened.images,
         probe=opened.probe(),
+        lister=Lister(
+            engine=engine,
+            memory_bytes=memory_bytes,
+            kernel_caches=workspace.cache / "kernels",
+            cancel=interrupts.cancel,
+        ),
         local=local,
         workspace=workspace,
         display=display,
@@ -158,7 +166,7 @@ def _campaign(
         machine=machine.machine,
         session=session_id,
         repetitions=matrix.preset.repetitions,
-        memory_bytes=matrix.memory_bytes or int(machine.memory_bytes * MEMORY_SHARE),
+        memory_bytes=memory_bytes,
         kernel_caches=workspace.cache / "kernels",
         prepared=prepared,
         identities=model_identities(prepared),

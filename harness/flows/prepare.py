@@ -1,6 +1,7 @@
 """What the cells need, before the first container: devices, images, models. What cannot be had fails its cells only.
 
-The order is deliberate: an absent device is found before any long build or download.
+The order is deliberate: an absent device is found before any long build or download, and a device that a container does
+not see before a model is fetched.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ import shlex
 import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.artifacts.answers import Probe
 from harness.artifacts.images import prepare_image
 from harness.artifacts.models import prepare_model
 from harness.errors import ArtifactError, InputError
 from harness.flows.console import Display
+from harness.flows.listing import Lister
 from harness.flows.workspace import Workspace
 from harness.machine.devices import select_all
 from harness.machine.vendors import passthrough as passthrough_of
+from harness.measure.listing import Listed
 from harness.values.backend import BACKENDS
 from harness.values.cell import Cell
 from harness.values.container import Passthrough
@@ -26,6 +29,7 @@ from harness.values.facts import Device, EngineFacts, ImageFacts, ModelFacts
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.matrix import Matrix
 from harness.values.protocols import ImageStore
+from harness.values.record import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +48,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What was found for each key of the matrix, or why it cannot be had."""
+    """What was found for each key of the matrix, or why it cannot be had.
+
+    Attributes:
+        targets: by backend and device.
+        listed: by backend, device and image: whether a container of that image lists that device.
+    """
 
     targets: Mapping[tuple[str, str], Target | Failure] = field(default_factory=dict)
+    listed: Mapping[tuple[str, str, str], Listed | Failure] = field(default_factory=dict)
     images: Mapping[str, ImageFacts | Failure] = field(default_factory=dict)
     models: Mapping[str, ModelFacts | Failure] = field(default_factory=dict)
 
@@ -55,6 +65,7 @@ class Prepared:
         for found in (
             self.targets[cell.backend, cell.device],
             self.images.get(cell.image),
+            self.listed.get((cell.backend, cell.device, cell.image)),
             self.models.get(cell.model),
         ):
             if isinstance(found, Failure):
@@ -65,7 +76,13 @@ class Prepared:
         """Of a cell that has no failure."""
         found = self.targets[cell.backend, cell.device]
         assert isinstance(found, Target)  # noqa: S101 - the caller asked `failure` first
-        return found
+        listed = self.listed.get((cell.backend, cell.device, cell.image))
+        return replace(found, passthrough=listed.passthrough) if isinstance(listed, Listed) else found
+
+    def checks_before(self, cell: Cell) -> tuple[Check, ...]:
+        """What was shown before the first run: that a container lists the device. Of the CPU there is nothing."""
+        listed = self.listed.get((cell.backend, cell.device, cell.image))
+        return (listed.check,) if isinstance(listed, Listed) else ()
 
     def image(self, cell: Cell) -> ImageFacts:
         """Of a cell that has no failure."""
@@ -122,11 +139,12 @@ def prepare(
     engine: EngineFacts,
     store: ImageStore,
     probe: Probe,
+    lister: Lister,
     local: Mapping[str, ModelFacts],
     workspace: Workspace,
     display: Display,
 ) -> Prepared:
-    """Find the devices, then build or pull the images, then fetch or make the models of cells that can still run.
+    """Find the devices; build or pull the images; let each list its devices; fetch or make the models of what is left.
 
     Raises:
         InputError: a hash differs from what the matrix or the registry says.
@@ -149,6 +167,8 @@ def prepare(
             except ArtifactError as error:
                 images[name] = _as_failure(error)
     runnable = [c for c in runnable if isinstance(images[c.image], ImageFacts)]
+    listed = _listed(runnable, targets, images, lister=lister, display=display)
+    runnable = [c for c in runnable if not isinstance(listed.get((c.backend, c.device, c.image)), Failure)]
     models: dict[str, ModelFacts | Failure] = dict(local)
     for name in dict.fromkeys(c.model for c in runnable if c.model not in local):
         with display.step(f"model {name}") as step:
@@ -158,4 +178,24 @@ def prepare(
                 )
             except ArtifactError as error:
                 models[name] = _as_failure(error)
-    return Prepared(targets=targets, images=images, models=models)
+    return Prepared(targets=targets, listed=listed, images=images, models=models)
+
+
+def _listed(
+    cells: Sequence[Cell],
+    targets: Mapping[tuple[str, str], Target | Failure],
+    images: Mapping[str, ImageFacts | Failure],
+    *,
+    lister: Lister,
+    display: Display,
+) -> dict[tuple[str, str, str], Listed | Failure]:
+    """Ask a container of each image for each device, once in a start; the CPU needs no asking."""
+    found: dict[tuple[str, str, str], Listed | Failure] = {}
+    for key in dict.fromkeys((c.backend, c.device, c.image) for c in cells):
+        backend, device, name = key
+        target, image = targets[backend, device], images[name]
+        if isinstance(target, Failure) or isinstance(image, Failure) or not target.passthrough.expected:
+            continue
+        with display.step(f"{BACKENDS[backend].title} on {target.title}"):
+            found[key] = lister.listed(target.passthrough, backend=backend, image=image)
+    return found

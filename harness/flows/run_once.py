@@ -15,6 +15,7 @@ from harness.artifacts.hashing import file_identity
 from harness.artifacts.models import MODEL_PATH
 from harness.engine.running import run as run_container
 from harness.flows.gatekeeper import Gate
+from harness.flows.listing import cache_mounts, container_environment
 from harness.flows.observe import observed
 from harness.flows.prepare import Prepared
 from harness.formats import llama_bench as bench_output
@@ -41,9 +42,6 @@ WARM_UP_REPETITIONS = 1
 `-v`; its samples do not count, so one of each test is enough."""
 
 DEFAULT_TIMEOUT_S = 600.0
-
-KERNEL_CACHE = "/kernel-cache"
-"""The one folder beside /tmp that a container may write, and only where the backend compiles kernels at run time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +110,7 @@ def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
 def _spec(run: Run, argv: tuple[str, ...], setting: Setting) -> ContainerSpec:
     prepared, first = setting.prepared, run.cells[0]
     mounts = [BindMount(source=prepared.model(first).path, target=MODEL_PATH)]
-    if BACKENDS[first.backend].cache_variables:
-        folder = setting.kernel_caches / prepared.image(first).id.removeprefix("sha256:")[:16]
-        folder.mkdir(parents=True, exist_ok=True)
-        # The container's user is nobody's: it can write here and nowhere else. One folder an image, so that no image
-        # leaves kernels for another.
-        folder.chmod(0o777)
-        mounts.append(BindMount(source=folder, target=KERNEL_CACHE, read_only=False))
+    mounts += cache_mounts(BACKENDS[first.backend], prepared.image(first), kernel_caches=setting.kernel_caches)
     return ContainerSpec(
         name=f"lbh-{setting.session[:8]}-{run.key[:8]}-r{run.round}-o{run.order}-a{run.attempt}",
         image=prepared.image(first).id,
@@ -129,17 +121,11 @@ def _spec(run: Run, argv: tuple[str, ...], setting: Setting) -> ContainerSpec:
             "llama-bench-harness.session": setting.session,
             "llama-bench-harness.run": f"{run.key[:16]}/{run.round}/{run.attempt}",
         },
-        environment=_environment(first, prepared),
+        environment=container_environment(BACKENDS[first.backend], prepared.target(first).passthrough),
         mounts=tuple(mounts),
         passthrough=prepared.target(first).passthrough,
         memory_bytes=setting.memory_bytes,
     )
-
-
-def _environment(cell: Cell, prepared: Prepared) -> dict[str, str]:
-    """The variables of the container: what selects the device, and where compiled kernels are kept."""
-    caches = dict.fromkeys(BACKENDS[cell.backend].cache_variables, KERNEL_CACHE)
-    return {**caches, **prepared.target(cell).passthrough.environment}
 
 
 def _isolation(spec: ContainerSpec) -> dict[str, object]:
@@ -276,6 +262,8 @@ def run_once(
         telemetry=telemetry,
         placed=placed,
     )
+    before = prepared.checks_before(first)
+    outcomes = tuple(replace(o, checks=(*before, *o.checks)) if o.checks else o for o in outcomes)
     if exchanged := _exchanged(run, setting):
         outcomes = tuple(replace(outcome, samples_ns=(), failure=exchanged) for outcome in outcomes)
     return Record(

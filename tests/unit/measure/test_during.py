@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.values.container import Passthrough
+from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.failure import Phase, Reason
 from harness.values.record import DURING, Proof
 from harness.values.telemetry import DeviceSummary, Telemetry, Trace, Window, WindowSummary
@@ -43,7 +43,7 @@ def telemetry(*pairs, seconds=3.0, cell=CELL):
 def run(judging, cell):
     """A run on a GPU whose row and log say that 4 GiB of weights lie on it."""
     cells = (cell(32, backend="cuda"), cell(0, 8, backend="cuda"))
-    passthrough = Passthrough(device="CUDA0", expect="RTX 4090")
+    passthrough = Passthrough(expected=(ExpectedDevice(name="CUDA0", names=("NVIDIA GeForce RTX 4090",)),))
     made = judging("vulkan-b11312/good-software-v", cells, passthrough=passthrough, backend="cuda")
     row = {"gpu_info": "NVIDIA GeForce RTX 4090", "backends": ("CUDA",), "devices": "CUDA0", "model_size": 5 * GIB}
     log = {
