@@ -6,6 +6,7 @@ a driver and no device, without it where there is no driver. Both are told here,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,8 @@ from harness.values.record import Check, Proof
 
 CHECK = "device_listed"
 OPTION = "--list-devices"
+
+_REFUSED = re.compile(rf"(?:invalid parameter for|unknown) argument: {OPTION}")
 
 _NAME_ANOTHER = "Name the device in the matrix by its index or PCI address; `invoke doctor` lists what there is."
 _NO_LIBRARY = (
@@ -67,6 +70,8 @@ def judge_listing(ended: ContainerExit, *, passthrough: Passthrough, backend: Ba
         passthrough: with what is expected of each device; at least one.
         backend: whose devices they are.
     """
+    if ended.exit_code and any(_REFUSED.search(line.text) for line in ended.stderr):
+        return not_listed(passthrough)  # its --help could not be read
     if ended.error or ended.exit_code != 0 or ended.timed_out or ended.cancelled:
         return diagnose(ended, backend=backend.name)
     listed = [
