@@ -22,6 +22,7 @@ from harness.stats.intervals import (
     run_value,
     variation,
 )
+from harness.stats.trend import Trend, trend
 from harness.stats.verdicts import CONFIDENCE
 from harness.store.records import RecordStore
 from harness.store.sessions import Session, read_sessions
@@ -130,6 +131,11 @@ class CellResult:
     def outliers(self) -> int:
         """Runs beyond Tukey's fences. They stay in."""
         return beyond_fences([run.ns_per_token for run in self.runs])
+
+    @property
+    def drift(self) -> Trend | None:
+        """How the run values change from round to round; None below four."""
+        return trend([run.ns_per_token for run in self.runs])
 
     @property
     def sessions(self) -> tuple[str, ...]:

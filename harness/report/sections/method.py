@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.report.data import ReportData
 from harness.stats.until import CONFIDENCE, LOOKS
 from harness.store.sessions import Session
-from harness.values.block import Block, Heading, Paragraph, Table
+from harness.values.block import Block, Heading, Note, Paragraph, Table
 from harness.values.record import PROTOCOL
 
 _UNTIL = (
@@ -13,6 +13,8 @@ _UNTIL = (
     f"{', '.join(map(str, LOOKS[:-1]))} and {LOOKS[-1]} rounds only, and every interval is one of "
     f"{100 * CONFIDENCE:.1f} %, so that all looks together cover with 95 %."
 )
+
+_SHOWN = 10
 
 
 def render(data: ReportData) -> tuple[Block, ...]:
@@ -57,7 +59,27 @@ def render(data: ReportData) -> tuple[Block, ...]:
         ),
         *([Paragraph(text=_UNTIL)] if widths else []),
         Table(columns=columns, rows=tuple(rows), align=("left",) * len(columns)),
+        *_drifts(data),
     )
+
+
+def _drifts(data: ReportData) -> tuple[Block, ...]:
+    """The cells that became steadily slower or faster from round to round."""
+    rows = data.rows()
+    found = [(m, c, c.drift) for m, c in rows if c.drift is not None and c.drift.drifts and not c.screening]
+    if not found:
+        return ()
+    names = [
+        f"{cell.cell.id}{f' on {machine.machine.machine}' if data.several else ''} ({100 * drift.change:+.1f} %)"
+        for machine, cell, drift in found
+    ]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    text = (
+        f"{len(found)} of {len(rows)} cells drift: the time for a token changes steadily from the first round to the "
+        f"last (test of Mann and Kendall at 5 %, and more than 1 %; one in twenty by chance): "
+        f"{', '.join(names[:_SHOWN])}{more}. Comparisons by rounds are not touched by what all arms share."
+    )
+    return (Note(kind="note", text=text),)
 
 
 def _rounds(session: Session) -> str:

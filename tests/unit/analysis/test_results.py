@@ -191,3 +191,16 @@ def test_records_without_their_session_say_what_is_missing(tmp_path: Path, cell:
     store.append(replace(make_record((cell, [9, 900])), id="", session="20261124T000000Z-00000a"))
     with pytest.raises(InputError, match="records of box but no session"):
         read_results(tmp_path)
+
+
+def test_a_steady_change_from_round_to_round_is_a_drift(
+    make_cell: MakeCell, make_session: MakeSession, make_record: MakeRecord
+) -> None:
+    cell = make_cell()
+    rising = [make_record((cell, [9, 1000 + 10 * round_]), round_=round_) for round_ in range(1, 7)]
+    (result,) = machine_results([make_session([cell])], rising).cells
+    assert result.drift is not None
+    assert result.drift.drifts
+    assert result.drift.change == pytest.approx(50 / 1035)
+    (few,) = machine_results([make_session([cell])], rising[:3]).cells
+    assert few.drift is None
