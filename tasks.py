@@ -200,13 +200,13 @@ def compare(
     )
 
 
-@task(help={"file": "matrix file to look at as well"})
+@task(help={"file": "look only at what this matrix file needs", "json": "print the findings as JSON"})
 @_told
-def doctor(_context: Context, file: str = "") -> None:
-    """Look at engine, images, models, disk and load, and say what to do about each."""
+def doctor(_context: Context, file: str = "", json: bool = False) -> None:
+    """Look at engine, cards, images, models, disk and load, and say what to do about each. Changes nothing."""
     from harness.flows.doctor import examine
 
-    examine(file)
+    examine(file, as_json=json)
 
 
 @task(

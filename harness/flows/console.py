@@ -14,6 +14,7 @@ from typing import Protocol, Self
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 SECONDS_A_MINUTE = 60
 PLAIN_EVERY_S = 15.0
@@ -51,6 +52,11 @@ class Display:
         self._console.print(text, markup=False, highlight=False)
         if not self.terminal:
             self._console.file.flush()
+
+    def marked(self, mark: str, text: str, *, colour: str) -> None:
+        """Print a line that begins with a word in colour: on a terminal only, and not where NO_COLOR is set."""
+        line = Text(mark, style=f"bold {colour}")
+        self._console.print(line.append(f" {text}", style="not bold default"), highlight=False)
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:

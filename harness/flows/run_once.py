@@ -24,7 +24,7 @@ from harness.machine.devices import DEFAULT, SOFTWARE
 from harness.machine.gate import GateResult
 from harness.machine.sampler import Sampler
 from harness.machine.watch import Watch
-from harness.measure.diagnosis import relevant_stderr
+from harness.measure.diagnosis import explained, relevant_stderr
 from harness.measure.llama_bench import argv as bench_argv
 from harness.measure.proof import judge, ran_on_software
 from harness.measure.validity import violations
@@ -264,6 +264,7 @@ def run_once(
     )
     before = prepared.checks_before(first)
     outcomes = tuple(replace(o, checks=(*before, *o.checks)) if o.checks else o for o in outcomes)
+    outcomes = tuple(explained(outcome, ended) for outcome in outcomes)
     if exchanged := _exchanged(run, setting):
         outcomes = tuple(replace(outcome, samples_ns=(), failure=exchanged) for outcome in outcomes)
     return Record(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.formats.signatures import ENGINE_SIGNATURES, LOG_SIGNATURES
 from harness.formats.signatures.signature import Signature
 from harness.values.container import ContainerExit
 from harness.values.failure import Failure, Phase, Reason
+from harness.values.record import Outcome
 
 DETAIL_CHARS = 300
 DIAGNOSIS_BYTES = 4096
@@ -137,6 +138,22 @@ def decisive(lines: Sequence[str], *, is_cpu: bool = False, was_loaded: bool = F
             if signature.pattern.search(text):
                 return signature, text.strip()
     return None
+
+
+def explained(outcome: Outcome, ended: ContainerExit, *, secrets: Iterable[str] = ()) -> Outcome:
+    """The same outcome, and where the CPU did a GPU's work and the log says why, with that as its reason.
+
+    llama.cpp goes on without a device that it cannot use, and exits with 0.
+    """
+    failure = outcome.failure
+    if failure is None or failure.reason is not Reason.CPU_FALLBACK:
+        return outcome
+    found = decisive([line.text for line in ended.stderr])
+    if found is None or not found[0].gpu_only:
+        return outcome
+    signature, line = found
+    detail = cleaned(f"{line} (so the CPU did the work: {failure.detail})", secrets=secrets)
+    return replace(outcome, failure=replace(failure, reason=signature.reason, detail=detail, remedy=signature.remedy))
 
 
 def _by_exit_code(case: _Case) -> Failure:

@@ -121,6 +121,7 @@ OWN_FILES = (
     "harness/machine/vendors/__init__.py",
     "harness/machine/vendors/nvidia.py",
     "harness/machine/vendors/nvidia_probe.py",
+    "harness/machine/vendors/nvidia_driver.py",
     "harness/machine/vendors/amd.py",
     "harness/machine/vendors/amd_probe.py",
 )

@@ -20,3 +20,8 @@ LOG_SIGNATURES = _by_rank(nvidia.LOG, amd.LOG, ggml_cuda.LOG, ggml_vulkan.LOG, l
 
 ENGINE_SIGNATURES = _by_rank(nvidia.ENGINE, amd.ENGINE, engines.ENGINE)
 """Words of a container engine that could not create or start a container."""
+
+
+def remedy_of(text: str) -> str:
+    """What to do where an engine says this; empty for words that nobody knows."""
+    return next((signature.remedy for signature in ENGINE_SIGNATURES if signature.pattern.search(text)), "")

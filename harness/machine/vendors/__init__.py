@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.machine.vendors.amd import Amd
@@ -10,6 +10,8 @@ from harness.machine.vendors.cpu import Cpu
 from harness.machine.vendors.intel import Intel
 from harness.machine.vendors.numbering import device_names
 from harness.machine.vendors.nvidia import Nvidia
+from harness.machine.vendors.nvidia_driver import against_image
+from harness.machine.vendors.refusals import DriverMatch
 from harness.values.backend import Backend
 from harness.values.container import Passthrough
 from harness.values.facts import Device, EngineFacts
@@ -77,3 +79,23 @@ def _together(devices: Sequence[Device], parts: Mapping[str, Passthrough], *, ba
         environment={key: value for part in parts.values() for key, value in part.environment.items()},
         expected=expected,
     )
+
+
+DRIVER_CHECKS: Mapping[str, Callable[[str | None, Mapping[str, str]], DriverMatch | Failure | None]] = {
+    "nvidia": against_image
+}
+"""By vendor: compares a driver with what an image says of itself. Drivers of others take every image."""
+
+
+def driver_problem(device: Device, environment: Mapping[str, str]) -> DriverMatch | Failure | None:
+    """Whether the device's driver is new enough for an image.
+
+    Args:
+        device: as discovered.
+        environment: the variables that the image sets.
+
+    Returns:
+        What was found, None where nothing can be said; or the failure to expect.
+    """
+    check = DRIVER_CHECKS.get(device.vendor)
+    return check(device.driver, environment) if check else None

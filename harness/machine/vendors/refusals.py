@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from harness.values.backend import Backend
 from harness.values.facts import Device
 from harness.values.failure import Failure, Phase, Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverMatch:
+    """A driver beside what an image says of itself: what was found, and what may be wrong with it; empty if nothing."""
+
+    found: str
+    doubt: str = ""
 
 
 def refuse(reason: Reason, detail: str, remedy: str) -> Failure:

@@ -9,9 +9,10 @@ import itertools
 import pytest
 
 from harness.formats.signatures import ENGINE_SIGNATURES, LOG_SIGNATURES
-from harness.measure.diagnosis import diagnose
+from harness.measure.diagnosis import diagnose, explained
 from harness.values.container import ContainerExit
-from harness.values.failure import RETRIED_ON_RESUME, Phase, Reason
+from harness.values.failure import RETRIED_ON_RESUME, Failure, Phase, Reason
+from harness.values.record import Outcome
 
 RUNC = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: "
@@ -231,3 +232,33 @@ def test_each_cause_has_a_remedy_of_its_own() -> None:
 )
 def test_harmless_lines_tell_nothing(line: str) -> None:
     assert not [signature for signature in LOG_SIGNATURES if signature.pattern.search(line)]
+
+
+def fallen_back(reason: Reason = Reason.CPU_FALLBACK) -> Outcome:
+    failure = Failure(phase=Phase.PROOF, reason=reason, detail="gpu_info is empty", remedy="See to it.")
+    return Outcome(cell="cuda/m/tg1", failure=failure)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "remedy"),
+    [row for row in LOG if row[1] in {Reason.NO_DEVICE, Reason.DRIVER_TOO_OLD, Reason.PERMISSION}],
+    ids=lambda value: str(value)[-60:],
+)
+def test_a_silent_fallback_is_explained_by_what_the_log_says(ended, text: str, reason: Reason, remedy: str) -> None:
+    # llama.cpp goes on without the device and exits with 0.
+    failure = explained(fallen_back(), ended((), ["something", text], 0)).failure
+    assert failure is not None
+    assert (failure.phase, failure.reason) == (Phase.PROOF, reason)
+    assert text in failure.detail
+    assert "gpu_info is empty" in failure.detail
+    assert remedy in failure.remedy
+
+
+def test_a_silent_fallback_without_a_word_stays_what_it_is(ended) -> None:
+    assert explained(fallen_back(), ended((), ["llama_model_load: failed to load model"], 0)) == fallen_back()
+
+
+def test_other_failures_and_numbers_are_not_explained_away(ended) -> None:
+    told = ended((), ["ggml_vulkan: No devices found."], 0)
+    for outcome in (fallen_back(Reason.WRONG_PARAMETERS), Outcome(cell="x", samples_ns=(1,))):
+        assert explained(outcome, told) == outcome
