@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,16 +20,23 @@ NO_CONTAINER = "the container's control group is not found on this host"
 
 
 def _read(path: Path) -> str | None:
+    # Without buffers and decoders: ten times a second it is a fifth of a percent of a CPU or half of one.
     try:
-        return path.read_text(encoding="ascii", errors="replace")
+        file = os.open(path, os.O_RDONLY)
     except OSError:
         return None
+    try:
+        return os.read(file, 65536).decode("ascii", errors="replace")
+    except OSError:
+        return None
+    finally:
+        os.close(file)
 
 
-def _pairs(text: str | None) -> dict[str, int]:
-    """`name number` lines."""
-    pairs = (line.split()[:2] for line in (text or "").splitlines())
-    return {pair[0].rstrip(":"): int(pair[1]) for pair in pairs if len(pair) > 1 and pair[1].isdigit()}
+def _number(text: str | None, name: str) -> int | None:
+    """The number in the line of this name."""
+    found = re.search(rf"^{name}:?\s+(\d+)", text or "", re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 class HostProbe:
@@ -90,13 +98,14 @@ class HostProbe:
 
     def _memory(self) -> dict[str, int]:
         found = {}
-        available = _pairs(_read(self._roots.proc / "meminfo")).get("MemAvailable")
+        available = _number(_read(self._roots.proc / "meminfo"), "MemAvailable")
         if available is not None:
             found["memory_available_bytes"] = available * 1024
-        events = _pairs(_read(self._roots.proc / "vmstat"))
+        events = _read(self._roots.proc / "vmstat")
         for name, event in (("swap_in_bytes", "pswpin"), ("swap_out_bytes", "pswpout")):
-            if event in events:
-                found[name] = events[event] * mmap.PAGESIZE
+            pages = _number(events, event)
+            if pages is not None:
+                found[name] = pages * mmap.PAGESIZE
         return found
 
     def _stalls(self) -> dict[str, int]:

@@ -78,7 +78,7 @@ def _device_trace(sampled: SampledDevice, started_ns: int) -> Trace:
         subject=sampled.device.name,
         pci=sampled.device.pci,
         asked=sampled.asked,
-        at_ms=_times(kept, started_ns),
+        at_ms=_times(kept, started_ns) if varying else (),
         columns=varying,
         constant=constant,
         throttle_reasons=tuple(f"{reason.kind}:{reason.name}" for reason in reasons),

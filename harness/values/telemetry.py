@@ -12,6 +12,9 @@ from enum import StrEnum
 
 Number = int | float
 
+OF_THE_HOST = "see the host's columns"
+"""Why fields are missing of a processor: its memory, and how busy it is, are the host's."""
+
 
 class ThrottleKind(StrEnum):
     """Why clocks are held down. Thermal and hardware spoil a run; a power limit is how many cards normally work."""
@@ -125,7 +128,7 @@ class Trace:
         subject: `host`, or the device's name.
         pci: the device's address, to tell equal cards apart; None for the host and where there is none.
         asked: whether the cells were to compute on it. Other GPUs of the machine are watched for their memory.
-        at_ms: since the container was started; negative before.
+        at_ms: since the container was started; negative before. Empty where no column varies.
         columns: a value for each time, None where that look did not tell. Counters begin at 0.
         constant: fields that had one value all the time.
         throttle_reasons: what the bits of the column `throttle` mean, lowest first, as `kind:name`.

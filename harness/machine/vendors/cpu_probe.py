@@ -12,7 +12,7 @@ from typing import Any
 from harness.machine.vendors import pci
 from harness.machine.vendors.probing import FieldProbe, MissingError
 from harness.machine.vendors.sensors import Hwmon, integer, required
-from harness.values.telemetry import Throttle, ThrottleKind
+from harness.values.telemetry import OF_THE_HOST, Throttle, ThrottleKind
 
 CLOSED = (
     "energy_uj may be read by root only: `sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj` opens it until "
@@ -38,7 +38,7 @@ def cpu_probe(sysfs: Path) -> FieldProbe:
         "core_clock_mhz": lambda: _clock(sysfs / "devices/system/cpu/cpufreq"),
         "throttle": throttled.reasons,
     }
-    host = "see the host's columns"
+    host = OF_THE_HOST
     missing = {"utilization_percent": host, "memory_used_bytes": host, "processes": host}
     missing["power_w"] = "the energy counter's difference over a window is the mean power"
     return FieldProbe(getters, missing=missing, slow=_SLOW)

@@ -77,6 +77,8 @@ class FieldProbe:
     def read(self) -> DeviceReading:
         """Ask for everything once. Never raises: what fails is None, and `missing` says why."""
         at_ns = self._clock()
+        if not self._getters:
+            return DeviceReading(at_ns=at_ns)
         if why := self._asleep():
             self._missing |= dict.fromkeys(self._getters, why)
             return DeviceReading(at_ns=at_ns)

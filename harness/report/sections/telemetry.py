@@ -9,7 +9,7 @@ from harness.analysis.results import CellResult
 from harness.report import words
 from harness.report.data import ReportData
 from harness.values.block import Block, Heading, Paragraph, Table
-from harness.values.telemetry import DeviceSummary, ThrottleKind, Trace
+from harness.values.telemetry import OF_THE_HOST, DeviceSummary, ThrottleKind, Trace
 
 COLUMNS = (
     "Cell",
@@ -23,6 +23,7 @@ COLUMNS = (
     "Throttled",
     "PCIe",
 )
+LEFT = ("Machine", "Cell", "Device")
 NONE = "-"
 
 _FIELDS = {
@@ -50,17 +51,19 @@ def render(data: ReportData) -> tuple[Block, ...]:
     if not rows:
         return ()
     columns = ("Machine", *COLUMNS) if data.several else COLUMNS
-    left = 3 if data.several else 2
-    align = ("left",) * left + ("right",) * (len(columns) - left)
+    # A column that nothing is known for would only be wide; what is missing stands below with its reason.
+    kept = [index for index in range(len(columns)) if any(row[index] != NONE for row in rows)]
+    align = ["left" if columns[index] in LEFT else "right" for index in kept]
+    shown = tuple(tuple(row[index] for index in kept) for row in rows)
     blocks: list[Block] = [
         Heading(level=2, text="Telemetry"),
         Paragraph(
             text="Of the timed part of each cell, as the median over rounds, sampled on the host: the most memory in "
-            "use on the device by anybody, mean and most of the rest. Net energy is less idle power and needs a test "
-            "of five seconds. A power limit is how many cards normally work; heat or hardware slowdown for over 1 % "
-            "of the readings makes a run invalid."
+            "use on the device by anybody (of a processor: the container's), mean and most of the rest. Net energy is "
+            "less idle power and needs a test of five seconds. A power limit is how many cards normally work; heat or "
+            "hardware slowdown for over 1 % of the readings makes a run invalid."
         ),
-        Table(columns=columns, rows=tuple(rows), align=align),
+        Table(columns=tuple(columns[index] for index in kept), rows=shown, align=tuple(align)),
     ]
     blocks += [Paragraph(text=text) for text in _hosts(data)]
     if missing:
@@ -76,11 +79,17 @@ def _devices(result: CellResult) -> list[tuple[int, Trace]]:
     return [(index, trace) for index, trace in enumerate(result.observed[0].traces) if trace.asked]
 
 
+def _is_host(trace: Trace) -> bool:
+    """Whether the device is the processor: its memory and how busy it is are the host's."""
+    return trace.missing.get("memory_used_bytes") == OF_THE_HOST
+
+
 def _missing(trace: Trace) -> dict[str, str]:
     found = {field: reason for field, reason in trace.missing.items() if field in _FIELDS}
-    if "energy_j" not in trace.missing:
-        found.pop("power_w", None)
-    return found
+    if "power_w" in found:
+        # The energy counter's difference stands in for it.
+        found["power_w"] = trace.missing.get("energy_j", "")
+    return {field: reason for field, reason in found.items() if reason and reason != OF_THE_HOST}
 
 
 def _row(result: CellResult, trace: Trace, seen: Sequence[DeviceSummary]) -> tuple[str, ...]:
@@ -88,11 +97,17 @@ def _row(result: CellResult, trace: Trace, seen: Sequence[DeviceSummary]) -> tup
     tokens = [len(run.samples_ns) * result.cell.test.n_tokens for run in result.runs]
     untimed = any(run.summary.window.untimed for run in result.observed)
     per_token = median(net) / median(tokens) if net and tokens and not untimed else None
+    memory = _median(s.memory_max_bytes for s in seen)
+    busy = _both(seen, lambda s: s.utilization_mean_percent, lambda s: s.utilization_max_percent, "%")
+    if _is_host(trace):
+        hosts = [run.summary.host for run in result.observed if run.summary.host]
+        memory = _median(host.container_memory_max_bytes for host in hosts)
+        busy = _one(_median(100 * host.cpu_busy for host in hosts if host.cpu_busy is not None), "%")
     return (
         result.cell.id,
         f"{trace.subject} at {trace.pci}" if trace.pci else trace.subject,
-        words.size(round(memory)) if (memory := _median(s.memory_max_bytes for s in seen)) is not None else NONE,
-        _both(seen, lambda s: s.utilization_mean_percent, lambda s: s.utilization_max_percent, "%"),
+        NONE if memory is None else words.size(round(memory)),
+        busy,
         _both(seen, lambda s: s.power_mean_w, lambda s: s.power_max_w, "W"),
         NONE if per_token is None else f"{per_token:.3g} J",
         _one(_median(s.temperature_max_c for s in seen), "°C"),
