@@ -19,9 +19,8 @@ from harness.values.telemetry import Telemetry
 def observed(cells: Sequence[Cell], ended: ContainerExit, output: BenchOutput, sampled: Sampled) -> Telemetry:
     """The telemetry of a run. Never raises: what goes wrong is its `problem`."""
     try:
-        # From when on everything was seen.
         looks = [device.readings[0].at_ns for device in sampled.devices if device.readings]
-        begin_ns = max([*looks, *(reading.at_ns for reading in sampled.host[:1])], default=None)
+        begin_ns = min([*looks, *(reading.at_ns for reading in sampled.host[:1])], default=None)
         found = windows(cells, ended, output, begin_ns=begin_ns)
         return telemetry(sampled, found, started_ns=ended.started_ns)
     except Exception as error:  # noqa: BLE001 - see above

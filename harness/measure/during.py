@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from harness.measure.placement import Finding, contradicted, on_host, proven, unobservable
 from harness.measure.summaries import SHORTEST_BUSY_NS
+from harness.measure.windows import IDLE
 from harness.values.bench import BenchRow, LogFacts
 from harness.values.cell import Cell
 from harness.values.facts import ModelFacts
@@ -84,9 +85,28 @@ _Seen = tuple[Trace, DeviceSummary]
 
 
 def _devices(telemetry: Telemetry, window: WindowSummary | None) -> tuple[list[_Seen], list[_Seen]]:
-    """The devices that were asked for, and the others, each with what it did in the window."""
-    seen = list(zip(telemetry.devices, window.devices if window else (), strict=False))
-    return [pair for pair in seen if pair[0].asked], [pair for pair in seen if not pair[0].asked]
+    """The devices that were asked for with what they did in the window, and the others with the most they ever did.
+
+    Others are looked at once a second only, so that a short test may lie between two looks.
+    """
+    asked = [
+        (trace, summary)
+        for trace, summary in zip(telemetry.devices, window.devices if window else (), strict=False)
+        if trace.asked
+    ]
+    others = [(trace, _most(telemetry, index)) for index, trace in enumerate(telemetry.devices) if not trace.asked]
+    return asked, others
+
+
+def _most(telemetry: Telemetry, index: int) -> DeviceSummary:
+    seen = [w.devices[index] for w in telemetry.windows if w.window.name != IDLE and index < len(w.devices)]
+    return DeviceSummary(
+        readings=sum(summary.readings for summary in seen),
+        memory_growth_bytes=max((grown for s in seen if (grown := _growth(s)) is not None), default=None),
+        utilization_mean_percent=max(
+            (mean for s in seen if (mean := s.utilization_mean_percent) is not None), default=None
+        ),
+    )
 
 
 def expect(cell: Cell, row: BenchRow, log: LogFacts | None, model: ModelFacts) -> Expected | None:

@@ -133,6 +133,9 @@ def _throttled(sampled: SampledDevice, begin_ns: int, end_ns: int) -> dict[Throt
 def summarise_host(readings: tuple[HostReading, ...], window: Window) -> HostSummary:
     """The host in one window."""
     begin, end = window.begin_ns, window.end_ns
+    if window.name == IDLE and readings:
+        # It begins with the first look at anything, which may have been at a device.
+        begin = max(begin, readings[0].at_ns)
 
     def grown(name: str) -> float | None:
         return Series.of((r.at_ns, getattr(r, name)) for r in readings).grown(begin, end)

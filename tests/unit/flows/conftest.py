@@ -27,6 +27,7 @@ from harness.flows.run_once import Setting
 from harness.flows.workspace import CHECKOUT, Workspace
 from harness.machine.gate import GateResult
 from harness.machine.vendors.cpu import Cpu
+from harness.machine.watch import Watch
 from harness.matrix.rounds import group_cells
 from harness.matrix.strategies.dominated import SkipDominated
 from harness.matrix.strategies.rounds import Rounds, Wanted, fixed
@@ -162,6 +163,8 @@ class Campaigning:
     repetitions: int = 3
     identities: Mapping[str, str | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    watch: Watch | None = None
+    kernel_caches: Path = Path("/nowhere")
     judged: Callable[[Run], tuple[Violation, ...]] = lambda _run: ()
     engine_class: type[ReplayEngine] = AsIfReal
     stream: io.StringIO = field(default_factory=io.StringIO)
@@ -191,13 +194,14 @@ class Campaigning:
             session="20261124T000000Z-000001",
             repetitions=self.repetitions,
             memory_bytes=1 << 30,
-            kernel_caches=Path("/nowhere"),
+            kernel_caches=self.kernel_caches,
             prepared=self.prepared,
             identities=self.identities,
             engine=engine,
             gate=self.gate,
             journal=lambda _event, _fields: None,
             strict=self.strict,
+            watch=self.watch,
         )
         groups = make_groups(group_cells(self.cells), setting)
         self.campaign = Campaign(
