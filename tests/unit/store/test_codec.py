@@ -12,7 +12,16 @@ from harness.values.bench import LogFacts
 from harness.values.cell import Cell, Test
 from harness.values.facts import MachineFacts
 from harness.values.failure import Failure, Phase, Reason
-from harness.values.record import Check, Outcome, Proof, Record, Run
+from harness.values.record import Check, Outcome, Proof, Record, Run, Violation
+from harness.values.telemetry import (
+    DeviceSummary,
+    HostSummary,
+    Telemetry,
+    ThrottleKind,
+    Trace,
+    Window,
+    WindowSummary,
+)
 
 texts = st.text(max_size=20)
 names = st.text(min_size=1, max_size=12)
@@ -50,6 +59,43 @@ logs = st.builds(
     flash_attn=st.none() | st.booleans(),
     warnings=st.lists(texts, max_size=2).map(tuple),
 )
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+shares = st.floats(0, 1)
+traces = st.builds(
+    Trace,
+    subject=texts,
+    pci=st.none() | texts,
+    asked=st.booleans(),
+    at_ms=st.lists(st.integers(), max_size=3).map(tuple),
+    columns=st.dictionaries(names, st.lists(st.none() | numbers, max_size=3).map(tuple), max_size=2),
+    constant=st.dictionaries(names, numbers, max_size=2),
+    throttle_reasons=st.lists(texts, max_size=2).map(tuple),
+    missing=st.dictionaries(names, texts, max_size=2),
+)
+windows = st.builds(
+    WindowSummary,
+    window=st.builds(Window, name=names, begin_ns=st.integers(), end_ns=st.integers(), untimed=st.booleans()),
+    devices=st.lists(
+        st.builds(
+            DeviceSummary,
+            readings=whole,
+            power_mean_w=st.none() | shares,
+            memory_growth_bytes=st.none() | st.integers(),
+            throttled=st.none() | st.dictionaries(st.sampled_from(ThrottleKind), shares),
+        ),
+        max_size=2,
+    ).map(tuple),
+    host=st.none() | st.builds(HostSummary, readings=whole, cpu_busy=st.none() | shares),
+)
+seen = st.builds(
+    Telemetry,
+    interval_ms=whole,
+    devices=st.lists(traces, max_size=2).map(tuple),
+    host=st.none() | traces,
+    windows=st.lists(windows, max_size=2).map(tuple),
+    sampling_cpu=st.none() | shares,
+    problem=texts,
+)
 records = st.builds(
     Record,
     matrix=names,
@@ -57,7 +103,13 @@ records = st.builds(
     machine=names,
     session=names,
     run=st.builds(
-        Run, key=names, round=whole, order=whole, attempt=whole, cells=st.lists(cells, max_size=2).map(tuple)
+        Run,
+        key=names,
+        round=whole,
+        order=whole,
+        attempt=whole,
+        repeat=whole,
+        cells=st.lists(cells, max_size=2).map(tuple),
     ),
     backend=names,
     device=texts,
@@ -79,6 +131,8 @@ records = st.builds(
     diagnosis=texts,
     software=st.booleans(),
     simulated=st.booleans(),
+    telemetry=st.none() | seen,
+    invalid=st.lists(st.builds(Violation, rule=names, evidence=texts), max_size=2).map(tuple),
 )
 
 
