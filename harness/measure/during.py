@@ -6,6 +6,7 @@ checks, `device_memory` and `device_busy`; `docs/proof.md` says how their bounds
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,6 +79,7 @@ def findings(
         why = telemetry.problem or "no device was looked at"
         return tuple(unobservable(name, why) for name in DURING)
     expected = expect(cell, row, log, model)
+    asked = _used(cell, asked)
     return _memory(expected, asked, others), _busy(expected, window, asked, others)
 
 
@@ -107,6 +109,20 @@ def _most(telemetry: Telemetry, index: int) -> DeviceSummary:
             (mean for s in seen if (mean := s.utilization_mean_percent) is not None), default=None
         ),
     )
+
+
+def _used(cell: Cell, asked: list[_Seen]) -> list[_Seen]:
+    """Of several devices those that the split of the model leaves something to: as many as hold the most."""
+    count = len(asked)
+    if cell.params.get("split_mode") == "none":
+        count = 1
+    elif split := cell.params.get("tensor_split"):
+        count = min(count, sum(bool(float(part)) for part in re.split(r"[,/;]", str(split)) if _is_number(part)))
+    return sorted(asked, key=lambda pair: -(_growth(pair[1]) or 0))[: max(1, count)]
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\s*\d+(?:\.\d*)?\s*", text) is not None
 
 
 def expect(cell: Cell, row: BenchRow, log: LogFacts | None, model: ModelFacts) -> Expected | None:

@@ -20,7 +20,7 @@ from harness.machine.gate import GateResult
 from harness.machine.vendors.probing import FieldProbe
 from harness.machine.watch import Watch
 from harness.values.bench import LogFacts
-from harness.values.container import Line, Passthrough
+from harness.values.container import ExpectedDevice, Line, Passthrough
 from harness.values.facts import Device
 from harness.values.failure import Reason
 from harness.values.record import DURING, Proof
@@ -107,7 +107,7 @@ def on_card(campaigning, pp, monkeypatch, tmp_path):
         cell = pp(40, backend="cuda")
         cell = replace(cell, params={**cell.params, "n_gpu_layers": 99})
         made = campaigning(cells=(cell,), rounds=1, engine_class=SlowEngine, kernel_caches=tmp_path, **changes)
-        target = Target(device=CARD, passthrough=Passthrough(device="CUDA0", expect="RTX 4090"))
+        target = Target(devices=(CARD,), passthrough=Passthrough(expected=(ExpectedDevice(name="CUDA0"),)))
         made.prepared = Prepared(
             targets={("cuda", "default"): target},
             images={"cuda": made.prepared.images["cpu"]},

@@ -53,8 +53,11 @@ def run(judging, cell):
     }
     made = replace(made, model=replace(made.model, size_bytes=6 * GIB))
 
-    def judge(seen, *, buffers=None, **changes):
+    def judge(seen, *, buffers=None, params=None, **changes):
         logged = log | ({"model_buffers": buffers} if buffers else {})
+        if params:
+            asked = tuple(replace(c, params={**c.params, **params}) for c in cells)
+            return replace(made, cells=asked).outcomes(row=row, log=logged, telemetry=seen, **changes)[0]
         return made.outcomes(row=row, log=logged, telemetry=seen, **changes)[0]
 
     return judge
@@ -204,6 +207,13 @@ def test_of_two_cards_each_has_to_hold_a_part_and_to_work(run):
     outcome = run(telemetry((first, summary()), (second, idle)))
     assert proofs(outcome) == {"device_memory": Proof.CONTRADICTED, "device_busy": Proof.CONTRADICTED}
     assert outcome.failure.reason is Reason.WRONG_DEVICE
+
+
+@pytest.mark.parametrize("params", [{"split_mode": "none"}, {"tensor_split": "1,0"}, {"tensor_split": "0/3"}])
+def test_a_split_that_leaves_a_card_nothing_asks_nothing_of_it(run, params):
+    idle = summary(growth=0, mean=0.0, most=0.0)
+    outcome = run(telemetry((card(), idle), (card(pci="0000:41:00.0"), summary())), params=params)
+    assert set(proofs(outcome).values()) == {Proof.PROVEN}
 
 
 def test_without_telemetry_nothing_is_proven(run):
