@@ -51,8 +51,10 @@ class DeviceGate:
         """
         found: list[Condition] = []
         for device, reading in looks:
-            first = self.first.setdefault(device, reading)
-            found += _use(device, reading)
+            in_use = tuple(_use(device, reading))
+            found += in_use
+            # How a device is that others use is not how it is idle.
+            first = self.first.get(device, reading) if in_use else self.first.setdefault(device, reading)
             found += self._heat(device, reading, first)
             found += _memory(device, reading, first)
             found += _throttle(device, reading, first)

@@ -83,6 +83,11 @@ def test_a_program_that_was_there_from_the_start_is_seen_too():
     ]
 
 
+def test_how_a_device_is_that_others_use_is_not_how_it_is_idle():
+    busy = look(utilization_percent=90, temperature_c=80, memory_used_bytes=9 * GIB)
+    assert closed(busy, look(), look(temperature_c=60)) == [("temperature", "Card: 60 °C, first 40 °C")]
+
+
 def test_a_limit_of_power_that_was_there_from_the_start_is_how_the_card_is_set():
     assert closed(look(throttle=(CAPPED,)), look(throttle=(CAPPED,))) == []
     assert [name for name, _ in closed(look(throttle=(HOT,)), look(throttle=(HOT,)))] == ["throttle"]
