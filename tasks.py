@@ -200,6 +200,21 @@ def compare(
     )
 
 
+@task(
+    help={
+        "gpu": "a device of harness/analysis/hardware.yaml: its key, or a part of its name",
+        "price": "of a kilowatt-hour, in any currency: adds the cost of a million tokens",
+        "json": "print JSON",
+    }
+)
+@_told
+def whatif(_context: Context, gpu: str, price: str = "", json: bool = False) -> None:
+    """Predict the speed of a device that you do not have, from data sheets and public scoreboards. Runs nothing."""
+    from harness.flows.whatif import show_whatif
+
+    show_whatif(gpu, price=price, as_json=json)
+
+
 @task(help={"file": "look only at what this matrix file needs", "json": "print the findings as JSON"})
 @_told
 def doctor(_context: Context, file: str = "", json: bool = False) -> None:

@@ -35,7 +35,7 @@ HOMES = {
     "rich": ("harness/flows",),
     "huggingface_hub": ("harness/artifacts",),
     "gguf": ("harness/artifacts/synthetic.py", "harness/artifacts/synthetic_tensors.py"),
-    "numpy": ("harness/artifacts",),
+    "numpy": ("harness/artifacts", "harness/analysis/prediction.py"),
     "invoke": ("tasks.py",),
 }
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "tools", "lib"}
