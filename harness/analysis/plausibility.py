@@ -85,6 +85,8 @@ def _verdict(result: CellResult, sheet: DataSheet, *, at_least: float, at_most: 
 def _unobservable(result: CellResult, bytes_per_token: int | None) -> str:
     if result.software:
         return "a device in software"
+    if result.n_devices > 1:
+        return "several devices share the weights"
     if bytes_per_token is None:
         return "bytes read for a token are not known"
     if bytes_per_token < CACHE_BYTES:

@@ -101,6 +101,7 @@ def test_the_fastest_variant_of_a_name_is_what_is_impossible(make: Any) -> None:
         ({"model": replace(MODEL, bytes_per_token=250_000_000)}, "the weights may lie in a cache"),
         ({"model": None}, "bytes read for a token are not known"),
         ({"log": LogFacts(layers_offloaded=20, layers_total=33)}, "the weights lie in several memories"),
+        ({"device": "2 x NVIDIA GeForce RTX 4090", "n_devices": 2}, "several devices share the weights"),
         ({"device": "Some Card 9000"}, "no data sheet of this device here"),
         ({"device": "NVIDIA GeForce RTX 4090 Laptop GPU"}, "no data sheet of this device here"),
         ({"device": "NVIDIA B200"}, "the bandwidth of this device is doubtful"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.flows.checkup.cards import check_access, check_cards, pairs
+from harness.flows.checkup.cards import check_access, check_cards, handed_over, pairs
 from harness.values.facts import Device
 from harness.values.failure import Failure, Reason
 from harness.values.finding import Finding, State
@@ -110,3 +110,13 @@ def test_without_an_engine_nothing_is_said_of_ways(pair: Any) -> None:
 def test_what_no_device_serves_has_no_way(pair: Any) -> None:
     nothing = Failure(phase="prepare", reason=Reason.NO_DEVICE, detail="none", remedy="buy one")  # type: ignore[arg-type] # a text does
     assert list(check_access((pair(nothing),), DOCKER)) == []
+
+
+def test_several_cards_are_handed_over_together(wanted: Any) -> None:
+    second = replace(RTX_4090, index=1, pci="0000:02:00.0", uuid="GPU-2222")
+    (both,) = pairs(wanted(("cuda", "0+1")), (RTX_4090, second, CPU))
+    assert both.title == "CUDA on NVIDIA GeForce RTX 4090 + NVIDIA GeForce RTX 4090"
+    asked = handed_over(both, DOCKER)
+    assert not isinstance(asked, Failure)
+    assert asked.device == "CUDA0/CUDA1"
+    assert len(found(check_cards((both,), MACHINE, whole=False), "card")) == 2
