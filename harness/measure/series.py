@@ -41,8 +41,16 @@ class Series:
         share = (moment_ns - before) / (after - before)
         return self.values[index - 1] + share * (self.values[index] - self.values[index - 1])
 
-    def grown(self, begin_ns: int, end_ns: int) -> float | None:
-        """By how much a counter grew; None where the window was not seen whole, or the counter began anew."""
+    def grown(self, begin_ns: int, end_ns: int, *, slack_ns: int = 0) -> float | None:
+        """By how much a counter grew; None where the window was not seen whole, or the counter began anew.
+
+        Args:
+            begin_ns: of the window. end_ns: likewise.
+            slack_ns: how much of either end may not have been seen.
+        """
+        if self.at_ns and slack_ns:
+            begin_ns = min(max(begin_ns, self.at_ns[0]), begin_ns + slack_ns)
+            end_ns = max(min(end_ns, self.at_ns[-1]), end_ns - slack_ns)
         first, last = self.at(begin_ns), self.at(end_ns)
         if first is None or last is None or last < first:
             return None

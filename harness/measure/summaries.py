@@ -29,6 +29,10 @@ SHORTEST_ENERGY_NS = 5_000_000_000
 """A window below this says nothing of energy: power is averaged and comes late."""
 
 
+CONTAINER_SLACK_NS = 500_000_000
+"""So much at either end of a window may lie outside of what was seen of a container: a few looks."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """The device before the container: the median of its idle readings; None where there is none."""
@@ -138,7 +142,9 @@ def summarise_host(readings: tuple[HostReading, ...], window: Window) -> HostSum
         begin = max(begin, readings[0].at_ns)
 
     def grown(name: str) -> float | None:
-        return Series.of((r.at_ns, getattr(r, name)) for r in readings).grown(begin, end)
+        # The last look at a container lies before its last row, since its control group is gone at the next one.
+        slack_ns = CONTAINER_SLACK_NS if name.startswith("container") else 0
+        return Series.of((r.at_ns, getattr(r, name)) for r in readings).grown(begin, end, slack_ns=slack_ns)
 
     def share(name: str) -> float | None:
         part, whole = grown(name), grown("cpu_total_ns")

@@ -40,14 +40,15 @@ _FIELDS = {
 def render(data: ReportData) -> tuple[Block, ...]:
     """A row for each cell and device that the cell computed on; empty where no run has telemetry."""
     rows: list[tuple[str, ...]] = []
-    missing: dict[str, dict[str, None]] = {}
+    missing: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for machine, result in data.rows():
         for index, trace in _devices(result):
             name = machine.machine.machine
             seen = [run.summary.devices[index] for run in result.observed if index < len(run.summary.devices)]
             rows.append((name, *_row(result, trace, seen)) if data.several else _row(result, trace, seen))
             for field, reason in _missing(trace).items():
-                missing.setdefault(f"{trace.subject}: {reason}", {})[_FIELDS[field]] = None
+                fields, subjects = missing.setdefault(reason, ({}, {}))
+                fields[_FIELDS[field]] = subjects[trace.subject] = None
     if not rows:
         return ()
     columns = ("Machine", *COLUMNS) if data.several else COLUMNS
@@ -67,7 +68,9 @@ def render(data: ReportData) -> tuple[Block, ...]:
     ]
     blocks += [Paragraph(text=text) for text in _hosts(data)]
     if missing:
-        reasons = "; ".join(f"{', '.join(fields)}: {reason}" for reason, fields in missing.items())
+        reasons = "; ".join(
+            f"{', '.join(fields)}: {', '.join(subjects)}: {reason}" for reason, (fields, subjects) in missing.items()
+        )
         blocks.append(Paragraph(text=f"Not to be had: {reasons}."))
     return tuple(blocks)
 

@@ -222,6 +222,18 @@ def test_the_host_in_a_window():
     assert found.container_refaults is None
 
 
+def test_a_container_is_gone_before_it_can_be_looked_at_again():
+    # Its control group is found a look after its start, and removed before the look after its last row.
+    def reading(tenth):
+        inside = 42 <= tenth <= 99
+        return HostReading(at_ns=tenth * S // 10, container_refaults=5 * tenth if inside else None)
+
+    readings = tuple(reading(tenth) for tenth in range(120))
+    assert summarise_host(readings, window(4, 10)).container_refaults == 5 * 57
+    # But a container that was seen for a part of the window only tells nothing of the window.
+    assert summarise_host(readings, window(3, 10)).container_refaults is None
+
+
 class TestTrace:
     def made(self, seconds=600, **fields):
         readings = every(0.1, seconds, **fields)
