@@ -84,7 +84,8 @@ def changes(
     measured = next((known for known in record.run.cells if known.id == cell_id), None)
     if measured is not None and dict(measured.params) != dict(cell.params):
         found.append(f"parameters: {_parameters(measured, cell)}")
-    drivers = (_driver(then, record.device), _driver(now, record.device))
+    device = record.devices[0] if record.devices else record.device
+    drivers = (_driver(then, device), _driver(now, device))
     if None not in drivers and drivers[0] != drivers[1]:
         found.append(f"driver: {drivers[0]} then, {drivers[1]} now")
     if not found and image is None:

@@ -8,14 +8,13 @@ from pathlib import Path
 from threading import Event
 
 from harness.engine.running import run
+from harness.flows.engines import PROBE_LABELS
 from harness.measure.listing import Listed, judge_listing, listing_argv, not_listed
 from harness.values.backend import BACKENDS, Backend
 from harness.values.container import BindMount, ContainerSpec, Passthrough
 from harness.values.facts import ImageFacts
 from harness.values.failure import Failure
 from harness.values.protocols import Engine
-
-PROBE_LABELS = {"llama-bench-harness.purpose": "probe"}
 
 TIMEOUT_S = 120.0
 """The first use of a driver after a start of the machine can take half a minute."""

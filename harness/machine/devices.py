@@ -6,6 +6,7 @@ before anything is selected.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -41,7 +42,7 @@ def usable(devices: Sequence[Device], *, backend: Backend) -> tuple[Device, ...]
     return tuple(device for device in candidates(devices, backend=backend) if not device.problem)
 
 
-def each_name(devices: Sequence[Device], *, backend: Backend) -> tuple[str, ...]:
+def place_names(devices: Sequence[Device], *, backend: Backend) -> tuple[str, ...]:
     """A name for each usable device, which selects it: its PCI address, or its index where it shares or has none."""
     found = candidates(devices, backend=backend)
     places = [device.pci for device in found if not device.problem]
@@ -50,6 +51,24 @@ def each_name(devices: Sequence[Device], *, backend: Backend) -> tuple[str, ...]
         for index, device in enumerate(found)
         if not device.problem
     )
+
+
+def without_uuids(devices: Sequence[Device], *, backend: Backend, name: str) -> str:
+    """The same devices by their places, where a matrix names them by UUID: cells are stored, and UUIDs are not.
+
+    A UUID that no device has becomes a part of its hash, which fits none either.
+    """
+    named = dict(zip(usable(devices, backend=backend), place_names(devices, backend=backend), strict=True))
+    parts = []
+    for part in name.split(TOGETHER):
+        uuid = part.strip()
+        if not _UUID.fullmatch(uuid):
+            parts.append(part)
+            continue
+        device = select(devices, backend=backend, name=uuid)
+        hashed = f"uuid-{hashlib.sha256(uuid.casefold().encode()).hexdigest()[:8]}"
+        parts.append(named.get(device, hashed) if isinstance(device, Device) else hashed)
+    return TOGETHER.join(parts)
 
 
 def select_all(devices: Sequence[Device], *, backend: Backend, name: str) -> tuple[Device, ...] | Failure:

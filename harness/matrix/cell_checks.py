@@ -9,7 +9,7 @@ from harness.errors import Problem
 from harness.formats.document import Document, KeyPath
 from harness.formats.schema_errors import show
 from harness.matrix.expand import MAX_CELLS, count, expand_all, kept
-from harness.matrix.groups import as_list
+from harness.matrix.groups import TOGETHER, as_list
 from harness.values.cell import Cell
 from harness.values.matrix import Matrix
 
@@ -23,7 +23,7 @@ def check_cells(document: Document, matrix: Matrix) -> list[Problem]:
         return [document.problem(("cells", largest.index), message)]
     cells = list(expand_all(matrix, n_threads=1))
     remaining = [(index, cell) for index, cell in cells if kept(cell.id, matrix)]
-    problems = [*_twice(document, remaining), *_micro_batches(document, remaining)]
+    problems = [*_twice(document, remaining), *_micro_batches(document, remaining), *_splits(document, remaining)]
     problems += _globs(document, [cell.id for _, cell in cells])
     if not remaining and not problems:
         key = "exclude" if matrix.excludes else "include"
@@ -60,6 +60,26 @@ def _micro_batches(document: Document, cells: Iterable[tuple[int, Cell]]) -> Ite
             told.add(index)
             path: KeyPath = ("cells", index, "n_ubatch")
             yield document.problem(path, f"{micro_batch} is more than n_batch, which is {batch} in {cell.id}")
+
+
+def _splits(document: Document, cells: Iterable[tuple[int, Cell]]) -> Iterator[Problem]:
+    """Main GPUs and shares for devices that are not there; how many `all` are is known on the machine only."""
+    told: set[tuple[int, str]] = set()
+    for index, cell in cells:
+        if cell.device == "all" or cell.backend == "cpu":
+            continue
+        devices = cell.device.count(TOGETHER) + 1
+        shares = len(str(cell.params.get("tensor_split", "")).split("/"))
+        main = int(cell.params.get("main_gpu", 0))
+        several = 'name several, as in `device: "0+1"` or `device: all`'
+        if shares > devices > 1 and (index, "tensor_split") not in told:
+            told.add((index, "tensor_split"))
+            what = f"{shares} shares for {devices} device{'s' * (devices > 1)} in {cell.id}; {several}"
+            yield document.problem(("cells", index, "tensor_split"), what)
+        if main >= devices and (index, "main_gpu") not in told:
+            told.add((index, "main_gpu"))
+            what = f"{main} counts from 0, and there {'are' if devices > 1 else 'is'} {devices} in {cell.id}; {several}"
+            yield document.problem(("cells", index, "main_gpu"), what)
 
 
 def _globs(document: Document, ids: Sequence[str]) -> Iterator[Problem]:

@@ -7,7 +7,8 @@
     cuda:official@1/synthetic-7b-q4_0/pp512/ub1024,fa1#a
 
 Image, device, depth and label are shown where they are not the default, and a mark stands for every parameter that
-the matrix sets to something else than the default. Ids depend on the file alone, never on the machine.
+the matrix sets to something else than the default. Ids depend on the file alone, never on the machine, but for
+`device: each`, which stands there as the place of each device.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def cell_id(
     defaults = default_params(backend, given)
     where = backend
     where += f":{image}" if image != backend else ""
-    where += f"@{_device(device)}" if device != "default" else ""
+    where += f"@{device_mark(device)}" if device != "default" else ""
     marks = [
         f"{parameter.short}{_mark(given[name])}"
         for name, parameter in PARAMETERS.items()
@@ -57,7 +58,8 @@ def cell_id(
     return "/".join(parts) + (f"#{label}" if label else "")
 
 
-def _device(name: str) -> str:
+def device_mark(name: str) -> str:
+    """How a cell id shows what its matrix calls a device."""
     return _UNFIT.sub("_", name.strip("*? ")) or "any"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import product
 from math import prod
@@ -15,34 +15,49 @@ from harness.values.matrix import CellGroup, Matrix
 MAX_CELLS = 10_000
 
 
-def expand(matrix: Matrix, *, n_threads: int, only: Sequence[str] = ()) -> tuple[Cell, ...]:
+Spread = Callable[[Cell], tuple[Cell, ...]]
+"""What one cell of the file becomes on this machine: itself, or a cell for each device."""
+
+
+def _itself(cell: Cell) -> tuple[Cell, ...]:
+    return (cell,)
+
+
+def expand(matrix: Matrix, *, n_threads: int, only: Sequence[str] = (), spread: Spread = _itself) -> tuple[Cell, ...]:
     """The cells that a matrix asks for, in the order of the file.
 
     Args:
         n_threads: what cells get that do not name a number of threads: the machine's physical cores.
         only: globs from the command line, beside those of the file.
+        spread: `include`, `exclude` and `only` match a cell as it stands in the file; `only` also what it becomes.
 
     Raises:
         InputError: a glob of `only` matches no cell that the file asks for.
     """
-    cells = [cell for _, cell in expand_all(matrix, n_threads=n_threads) if kept(cell.id, matrix)]
+    asked = [cell for _, cell in expand_all(matrix, n_threads=n_threads) if kept(cell.id, matrix)]
+    cells = [(cell.id, part) for cell in asked for part in spread(cell)]
     for glob in only:
-        if not any(fnmatchcase(cell.id, glob) for cell in cells):
+        if not any(_fits(glob, identity, part) for identity, part in cells):
             raise InputError(
-                f"{glob!r} matches no cell; cells look like {cells[0].id!r}",
+                f"{glob!r} matches no cell; cells look like {cells[0][1].id!r}",
                 where="--only",
                 remedy="`invoke plan` shows the cells of a matrix file.",
             )
-    return tuple(cell for cell in cells if not only or any(fnmatchcase(cell.id, glob) for glob in only))
+    return tuple(part for identity, part in cells if not only or any(_fits(glob, identity, part) for glob in only))
 
 
-def timeouts(matrix: Matrix) -> dict[str, float]:
+def _fits(glob: str, identity: str, part: Cell) -> bool:
+    return fnmatchcase(identity, glob) or fnmatchcase(part.id, glob)
+
+
+def timeouts(matrix: Matrix, *, spread: Spread = _itself) -> dict[str, float]:
     """The deadlines that the file gives, in seconds for one run, by cell id."""
     seconds = {group.index: group.timeout_s for group in matrix.groups}
     return {
-        cell.id: timeout
+        part.id: timeout
         for index, cell in expand_all(matrix, n_threads=1)
         if (timeout := seconds[index]) is not None and kept(cell.id, matrix)
+        for part in spread(cell)
     }
 
 

@@ -12,6 +12,12 @@ from harness.values.matrix import CellGroup
 DEFAULT_TESTS = ((512, 0), (0, 128))
 """llama-bench's own."""
 
+DEVICE_WORDS = ("default", "software", "each", "all")
+"""Names of devices that mean something else than a part of a card's name."""
+
+TOGETHER = "+"
+"""Between the names of devices that are used together."""
+
 _TEST = re.compile(r"(?:pp(?P<prompt>[0-9]+))?\+?(?:tg(?P<gen>[0-9]+))?")
 
 
@@ -23,7 +29,7 @@ def as_list(value: Any) -> list[Any]:
 def device_name(value: Any) -> str:
     """How a matrix names a device, with the words that have a meaning in lower case."""
     text = str(value).strip()
-    return text.lower() if text.lower() in ("default", "software") else text
+    return text.lower() if text.lower() in DEVICE_WORDS else text
 
 
 def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:

@@ -11,7 +11,7 @@ from typing import Any
 from harness.errors import Problem
 from harness.formats.document import Document, KeyPath
 from harness.formats.schema_errors import items, show, suggestion
-from harness.matrix.groups import as_list, device_name
+from harness.matrix.groups import DEVICE_WORDS, TOGETHER, as_list, device_name
 from harness.values.backend import BACKENDS
 from harness.values.matrix import ModelSource
 
@@ -74,6 +74,18 @@ def _twice(document: Document, path: KeyPath, entry: Mapping[str, Any]) -> Itera
             seen.add(text)
 
 
+def _not_together(device: str) -> str:
+    """What is wrong with names joined by `+`; empty where nothing is."""
+    parts = [part.strip() for part in device.split(TOGETHER)]
+    words = [part for part in parts if part.lower() in DEVICE_WORDS]
+    if not all(parts):
+        return f'{show(device)} lacks a device beside a `+`; name one on each side, as in "0+1"'
+    if words:
+        return f'`{words[0]}` cannot be one of several; name each device, as in "0+1", or write `device: all`'
+    twice = [part for index, part in enumerate(parts) if part.lower() in {p.lower() for p in parts[:index]}]
+    return f"{show(device)} names {twice[0]} twice; name each device once" if twice else ""
+
+
 def _contradictions(document: Document, path: KeyPath, entry: Mapping[str, Any]) -> Iterator[Problem]:
     backend = BACKENDS.get(entry["backend"]) if isinstance(entry.get("backend"), str) else None
     if backend is None:
@@ -84,6 +96,8 @@ def _contradictions(document: Document, path: KeyPath, entry: Mapping[str, Any])
             yield document.problem(place, f"{backend.name} has no devices to choose from; leave `device` out")
         elif device == "software" and backend.name != "vulkan":
             yield document.problem(place, f"only vulkan has a software device, {backend.name} has none")
+        elif TOGETHER in device and (what := _not_together(device)):
+            yield document.problem(place, what)
     if not backend.is_gpu:
         for place, layers in _values(path, entry, "n_gpu_layers"):
             if isinstance(layers, int) and layers > 0:

@@ -20,11 +20,14 @@ class Device:
         memory_bytes: its own memory; None where it shares the host's.
         shared_memory_bytes: how much of the host's memory an integrated GPU may use, the part set aside for it
             included; None for others, and where the driver does not say.
+        driver: its version; of a driver that comes with the kernel its name and the kernel's release.
         uuid: as the driver gives it; selects the device and is never stored.
         render_node: `/dev/dri/renderD128`; None where it has none.
         nodes: device nodes that a container needs, in full.
         architecture: `sm_89`, `gfx1100`, ... None where unknown.
         power_limit_w: in force when it was discovered.
+        link_generation: newest PCIe generation that card and slot can do together; what is in use falls when idle.
+        link_width: lanes in use. Both None for what is on no link of its own.
         problem: why it cannot be used as it is (no permission, no driver); empty where nothing is known against it.
         simulated: described by a fake driver; nothing from it can be published.
     """
@@ -42,6 +45,8 @@ class Device:
     nodes: tuple[str, ...] = ()
     architecture: str | None = None
     power_limit_w: float | None = None
+    link_generation: int | None = None
+    link_width: int | None = None
     problem: str = ""
     simulated: bool = False
 

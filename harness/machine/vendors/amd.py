@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.machine.vendors import pci
 from harness.machine.vendors.amd_probe import amdgpu_probe
 from harness.machine.vendors.engines import cdi_request, dropped_requests
+from harness.machine.vendors.links import possible_link
 from harness.machine.vendors.names import amdgpu_name, pci_name
 from harness.machine.vendors.nodes import groups_for
 from harness.machine.vendors.numbering import device_names
@@ -19,7 +20,7 @@ from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.facts import Device, EngineFacts
 from harness.values.failure import Failure, Reason
 
-SYSFS, DEV, SHARE = Path("/sys"), Path("/dev"), Path("/usr/share")
+SYSFS, DEV, SHARE, PROC = Path("/sys"), Path("/dev"), Path("/usr/share"), Path("/proc")
 VENDOR_ID = 0x1002
 DRIVER = "amdgpu"
 
@@ -78,6 +79,7 @@ class Amd:
         sysfs: root of sysfs.
         dev: root of the device nodes; nodes are named by their path under it.
         share: where name lists lie.
+        proc: root of procfs, for the kernel's release; left out where sysfs is not the real one.
         prefer_cdi: ask by CDI where the engine lists the device. Nodes are the default: every engine takes them, and
             they name the card by itself and not by a number in a file.
         simulated: mark what is found as simulated; always done where a root is not the real one.
@@ -86,6 +88,7 @@ class Amd:
     sysfs: Path = SYSFS
     dev: Path = DEV
     share: Path = SHARE
+    proc: Path = PROC
     prefer_cdi: bool = False
     simulated: bool = False
 
@@ -127,7 +130,8 @@ class Amd:
         integrated = _is_apu(card, target)
         serial = pci.read_text(card.path / "unique_id")
         vram = pci.read_int(card.path / "mem_info_vram_total")
-        version = pci.read_text(self.sysfs / "module/amdgpu/version")
+        proc = self.proc if self.sysfs == SYSFS or self.proc != PROC else None
+        generation, width = (None, None) if integrated else possible_link(card.path, vendor_id=VENDOR_ID)
         return Device(
             vendor=self.name,
             kind="integrated" if integrated else "gpu",
@@ -139,11 +143,13 @@ class Amd:
             shared_memory_bytes=(pci.read_int(card.path / "mem_info_gtt_total") or 0) + (vram or 0) or None
             if integrated
             else None,
-            driver=f"{card.driver} {version}" if card.driver == DRIVER and version else card.driver,
+            driver=pci.driver_version(card.driver, sysfs=self.sysfs, proc=proc),
             uuid=f"GPU-{serial.lower()}" if serial else None,
             render_node=str(node) if node and not problem else None,
             nodes=nodes,
             architecture=target,
+            link_generation=generation,
+            link_width=width,
             power_limit_w=pci.power_limit_w(card, "power1_cap"),
             problem=problem,
             simulated=self.simulated or self.sysfs != SYSFS or self.dev != DEV,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.machine.vendors import pci
 from harness.machine.vendors.intel_probe import intel_probe
+from harness.machine.vendors.links import possible_link
 from harness.machine.vendors.names import pci_name
 from harness.machine.vendors.nodes import groups_for
 from harness.machine.vendors.numbering import device_names
@@ -18,7 +19,7 @@ from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.facts import Device, EngineFacts
 from harness.values.failure import Failure
 
-SYSFS, DEV, SHARE = Path("/sys"), Path("/dev"), Path("/usr/share")
+SYSFS, DEV, SHARE, PROC = Path("/sys"), Path("/dev"), Path("/usr/share"), Path("/proc")
 VENDOR_ID = 0x8086
 DRIVERS = ("i915", "xe")
 
@@ -34,12 +35,14 @@ class Intel:
         sysfs: root of sysfs.
         dev: root of the device nodes; nodes are named by their path under it.
         share: where name lists lie.
+        proc: root of procfs, for the kernel's release; left out where sysfs is not the real one.
         simulated: mark what is found as simulated; always done where a root is not the real one.
     """
 
     sysfs: Path = SYSFS
     dev: Path = DEV
     share: Path = SHARE
+    proc: Path = PROC
     simulated: bool = False
 
     @property
@@ -61,15 +64,20 @@ class Intel:
         elif node is None or not node.exists():
             problem = f"it has no render node in {self.dev / 'dri'}"
         title = pci_name(self.share, vendor_id=VENDOR_ID, device_id=card.device_id)
+        proc = self.proc if self.sysfs == SYSFS or self.proc != PROC else None
+        integrated = card.address.startswith(INTEGRATED_SLOT)
+        generation, width = (None, None) if integrated else possible_link(card.path, vendor_id=VENDOR_ID)
         return Device(
             vendor=self.name,
-            kind="integrated" if card.address.startswith(INTEGRATED_SLOT) else "gpu",
+            kind="integrated" if integrated else "gpu",
             name=f"Intel {title}" if title else f"Intel GPU ({VENDOR_ID:04x}:{card.device_id:04x})",
             index=index,
             pci=card.address,
-            driver=card.driver,
+            driver=pci.driver_version(card.driver, sysfs=self.sysfs, proc=proc),
             render_node=str(node) if node and not problem else None,
             nodes=(str(node),) if node and not problem else (),
+            link_generation=generation,
+            link_width=width,
             power_limit_w=pci.power_limit_w(card, "power1_max", "power2_max"),
             problem=problem,
             simulated=self.simulated or self.sysfs != SYSFS or self.dev != DEV,

@@ -1,8 +1,9 @@
-"""The PCIe link of a card as it is now, from sysfs."""
+"""The PCIe link of a card, from sysfs: as it is now, and as it can be."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from harness.machine.vendors.pci import read_int
@@ -39,11 +40,35 @@ def link_generation(slot: Path) -> int:
     Raises:
         MissingError: the file is absent, as for chips on no link, or says `Unknown`.
     """
-    text = required(slot / "current_link_speed")
+    return _generation(slot / "current_link_speed")
+
+
+def _generation(file: Path) -> int:
+    text = required(file)
     speed = re.match(r"([0-9.]+) GT/s", text)
     if speed is None or speed[1] not in GENERATIONS:
-        raise MissingError(f"current_link_speed is {text[:40]!r}")
+        raise MissingError(f"{file.name} is {text[:40]!r}")
     return GENERATIONS[speed[1]]
+
+
+def possible_link(card: Path, *, vendor_id: int) -> tuple[int | None, int | None]:
+    """Generation that card and slot can do together, and lanes in use; None each where the kernel does not tell.
+
+    Args:
+        card: its folder in sysfs.
+        vendor_id: of the card.
+    """
+    slot = slot_path(card, vendor_id=vendor_id)
+    width = None
+    with suppress(MissingError):
+        width = link_width(slot)
+    if width is None:
+        return None, None
+    ends = []
+    for end in (slot, slot.parent):
+        with suppress(MissingError):
+            ends.append(_generation(end / "max_link_speed"))
+    return min(ends, default=None), width
 
 
 def link_width(slot: Path) -> int:

@@ -253,6 +253,8 @@ def _card(nvml: Any, handle: Any, *, driver: str | None) -> Device:
         uuid=_ask(nvml, "nvmlDeviceGetUUID", handle),
         architecture=f"sm_{capability[0]}{capability[1]}" if capability else None,
         power_limit_w=limit / 1000 if limit else None,
+        link_generation=None if unified else _ask(nvml, "nvmlDeviceGetMaxPcieLinkGeneration", handle),
+        link_width=None if unified else _ask(nvml, "nvmlDeviceGetCurrPcieLinkWidth", handle),
     )
 
 

@@ -116,3 +116,18 @@ def power_limit_w(card: PciCard, *names: str) -> float | None:
             if microwatts := read_int(sensor / name):
                 return microwatts / 1e6
     return None
+
+
+def driver_version(name: str | None, *, sysfs: Path, proc: Path | None) -> str | None:
+    """`amdgpu 6.10.5` of a driver with a version of its own, `xe of Linux 6.12.9` of one that comes with the kernel.
+
+    Args:
+        name: of the driver; None where there is none.
+        proc: root of procfs; None leaves the kernel out.
+    """
+    if name is None:
+        return None
+    if version := read_text(sysfs / "module" / name / "version"):
+        return f"{name} {version}"
+    kernel = read_text(proc / "sys/kernel/osrelease") if proc else None
+    return f"{name} of Linux {kernel}" if kernel else name

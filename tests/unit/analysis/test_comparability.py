@@ -102,3 +102,25 @@ def test_a_proof_is_as_strong_as_its_weakest_check(
 ) -> None:
     checks = tuple(Check(name=f"c{i}", proof=proof, evidence="") for i, proof in enumerate(proofs))
     assert proof_of(result_of(make_cell(), checks=checks)) is whole
+
+
+def test_several_devices_are_not_ranked_against_one(make_cell: MakeCell, result_of: Callable[..., CellResult]) -> None:
+    one = result_of(make_cell(backend="vulkan"))
+    two = replace(one, n_devices=2)
+    assert differences(one, two) == ("devices", "split_mode")
+    assert differences(two, replace(two, n_devices=3)) == ("devices",)
+
+
+def test_layer_is_what_an_unnamed_split_mode_is_with_several_devices(
+    make_cell: MakeCell, result_of: Callable[..., CellResult]
+) -> None:
+    cell = make_cell(backend="vulkan")
+    unnamed = replace(result_of(cell), n_devices=2)
+
+    def split(mode: str) -> CellResult:
+        return replace(result_of(replace(cell, params={**cell.params, "split_mode": mode})), n_devices=2)
+
+    assert differences(unnamed, split("layer")) == ()
+    assert differences(unnamed, split("row")) == ("split_mode",)
+    assert differences(split("layer"), split("tensor")) == ("split_mode",)
+    assert "devices" in differences(unnamed, split("none"))  # one of them computes

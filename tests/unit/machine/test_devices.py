@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.machine.devices import candidates, select
+from harness.machine.devices import candidates, place_names, select, select_all
 from harness.values.backend import BACKENDS
 from harness.values.facts import Device
 from harness.values.failure import Failure, Phase, Reason
@@ -166,3 +166,55 @@ def test_instances_stand_in_for_the_card_that_was_divided() -> None:
     assert select((parent, half, eighth), backend=CUDA, name="default") == half
     assert select((parent, half, eighth), backend=CUDA, name="mig-3c") == eighth
     assert isinstance(select((parent, half, eighth), backend=CUDA, name="41:00.0"), Failure)
+
+
+def made(name: str, index: int, pci: str, **changes: object) -> Device:
+    return Device(**{"vendor": "nvidia", "kind": "gpu", "name": name, "index": index, "pci": pci} | changes)
+
+
+ONE = made("RTX 4090", 0, "0000:01:00.0", uuid="GPU-aaaa")
+TWO = made("RTX 3090", 1, "0000:41:00.0", uuid="GPU-bbbb")
+GONE = made("RTX 2080", 2, "0000:81:00.0", problem="lost")
+APU = made("Radeon 780M", 0, "0000:c5:00.0", vendor="amd", kind="integrated")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("default", (ONE,)),
+        ("0+1", (ONE, TWO)),
+        ("1 + 0", (TWO, ONE)),
+        ("3090+01:00.0", (TWO, ONE)),
+        ("all", (ONE, TWO)),
+        ("ALL", (ONE, TWO)),
+    ],
+)
+def test_several_devices_are_selected_in_the_order_named(name: str, found: tuple[Device, ...]) -> None:
+    assert select_all((ONE, TWO, GONE, APU), backend=BACKENDS["cuda"], name=name) == found
+
+
+def test_all_leaves_an_integrated_gpu_out_where_there_are_cards() -> None:
+    assert select_all((ONE, APU), backend=BACKENDS["vulkan"], name="all") == (ONE,)
+    assert select_all((APU,), backend=BACKENDS["vulkan"], name="all") == (APU,)
+
+
+@pytest.mark.parametrize("name", ["0+7", "0+4090", "all"])
+def test_several_devices_that_cannot_be_had(name: str) -> None:
+    devices = (ONE, TWO) if name != "all" else (GONE,)
+    found = select_all(devices, backend=BACKENDS["cuda"], name=name)
+    assert isinstance(found, Failure)
+    assert found.reason is Reason.NO_DEVICE
+
+
+def test_a_uuid_among_several_is_in_no_message() -> None:
+    found = select_all((ONE, TWO), backend=BACKENDS["cuda"], name="GPU-aaaa+0")
+    assert isinstance(found, Failure)
+    assert "GPU-aaaa" not in found.detail
+
+
+def test_places_select_their_devices() -> None:
+    instances = (made("MIG 1", 3, "0000:81:00.0"), made("MIG 2", 4, "0000:81:00.0"))
+    devices = (ONE, TWO, GONE, *instances)
+    names = place_names(devices, backend=BACKENDS["cuda"])
+    assert names == ("01:00.0", "41:00.0", "3", "4")
+    assert [select(devices, backend=BACKENDS["cuda"], name=name) for name in names] == [ONE, TWO, *instances]

@@ -437,6 +437,36 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "x.yaml:4:13: $.cells[0].device: only vulkan has a software device, cuda has none",
         ],
     ),
+    "dev_half": (
+        CUDA + "    device: '0+'\n",
+        [
+            "x.yaml:4:13: $.cells[0].device: '0+' lacks a device beside a `+`; name one on each side, as in \"0+1\"",
+        ],
+    ),
+    "dev_word": (
+        CUDA + "    device: [0, 'Software + 1']\n",
+        [
+            'x.yaml:4:17: $.cells[0].device[1]: `Software` cannot be one of several; name each device, as in "0+1", or write `device: all`',
+        ],
+    ),
+    "dev_twice": (
+        CUDA + "    device: '1+0+1'\n",
+        [
+            "x.yaml:4:13: $.cells[0].device: '1+0+1' names 1 twice; name each device once",
+        ],
+    ),
+    "shares": (
+        CUDA + "    device: '0+1'\n    tensor_split: '3/1/1'\n",
+        [
+            'x.yaml:5:19: $.cells[0].tensor_split: 3 shares for 2 devices in cuda@0+1/gemma3-270m-q4_k_m/pp512/ts3:1:1; name several, as in `device: "0+1"` or `device: all`',
+        ],
+    ),
+    "main_gpu": (
+        CUDA + "    main_gpu: 1\n",
+        [
+            'x.yaml:4:15: $.cells[0].main_gpu: 1 counts from 0, and there is 1 in cuda/gemma3-270m-q4_k_m/pp512/mg1; name several, as in `device: "0+1"` or `device: all`',
+        ],
+    ),
     "dev_alias": (
         CUDA + "    device: *RTX 4090*\n",
         [

@@ -348,3 +348,45 @@ def test_cuda_is_refused(roots, engine) -> None:
     refusal = vendor(roots).passthrough(vendor(roots).discover(), backend=BACKENDS["cuda"], engine=engine())
     assert isinstance(refusal, Failure)
     assert "use the ROCm or Vulkan backend" in refusal.remedy
+
+
+def behind_switch(roots, *, slot: str, width: str) -> None:
+    """A card behind its own switch, as RDNA and Vega are: what sits in the slot is the switch's upper port."""
+    root = roots.root / "sys/devices/pci0000:00/0000:00:01.1"
+    port = {"class": "0x060400", "vendor": "0x1022", "max_link_speed": slot}
+    upper = {"class": "0x060400", "vendor": "0x1002", "max_link_speed": "16.0 GT/s PCIe", "current_link_width": width}
+    lower = {"class": "0x060400", "vendor": "0x1002"}
+    path = root
+    for name, files in (("", port), ("0000:01:00.0", upper), ("0000:02:00.0", lower), ("0000:03:00.0", {})):
+        path = path / name if name else path
+        path.mkdir(parents=True)
+        for file, text in files.items():
+            (path / file).write_text(f"{text}\n")
+    xtx(roots, current_link_width="16", max_link_speed="16.0 GT/s PCIe")
+    card = roots.root / "sys/bus/pci/devices/0000:03:00.0"
+    path.rmdir()
+    card.rename(path)
+    card.symlink_to(path)
+
+
+@pytest.mark.parametrize(("slot", "width", "link"), [("16.0 GT/s PCIe", "16", (4, 16)), ("8.0 GT/s PCIe", "4", (3, 4))])
+def test_the_link_is_that_of_the_slot_and_not_of_the_switch_on_the_card(roots, slot, width, link) -> None:
+    behind_switch(roots, slot=slot, width=width)
+    (card,) = vendor(roots).discover()
+    assert (card.link_generation, card.link_width) == link
+
+
+def test_an_apu_is_on_no_link(roots) -> None:
+    apu(roots, current_link_width="16", max_link_speed="16.0 GT/s PCIe")
+    (device,) = vendor(roots).discover()
+    assert (device.kind, device.link_generation, device.link_width) == ("integrated", None, None)
+
+
+@pytest.mark.parametrize(("version", "driver"), [("6.10.5", "amdgpu 6.10.5"), ("", "amdgpu of Linux 6.12.9")])
+def test_a_driver_without_a_version_is_that_of_the_kernel(roots, version, driver) -> None:
+    xtx(roots)
+    roots.write("proc/sys/kernel/osrelease", "6.12.9\n")
+    if version:
+        roots.write("sys/module/amdgpu/version", f"{version}\n")
+    made = Amd(sysfs=roots.sys, dev=roots.dev, share=roots.share, proc=roots.root / "proc")
+    assert [device.driver for device in made.discover()] == [driver]

@@ -84,3 +84,17 @@ def test_what_vulkan_prints_of_it(roots, engine, printed, proof) -> None:
     found = vendor(roots).passthrough(vendor(roots).discover(), backend=VULKAN, engine=engine())
     assert isinstance(found, Passthrough)
     assert compare(found.expected[0], SeenDevice(text=printed))[0] is proof
+
+
+def test_driver_and_link(roots) -> None:
+    arc(roots, max_link_speed="16.0 GT/s PCIe", current_link_width="8")
+    roots.card("0000:00:02.0", ids="8086:a780", driver="i915", render="renderD128")
+    roots.write("proc/sys/kernel/osrelease", "6.12.9\n")
+    made = Intel(sysfs=roots.sys, dev=roots.dev, share=roots.share, proc=roots.root / "proc")
+    integrated, card = made.discover()
+    assert (card.driver, card.link_generation, card.link_width) == ("xe of Linux 6.12.9", 4, 8)
+    assert (integrated.driver, integrated.link_generation, integrated.link_width) == (
+        "i915 of Linux 6.12.9",
+        None,
+        None,
+    )

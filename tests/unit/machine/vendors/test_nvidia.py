@@ -72,6 +72,12 @@ class FakeNvml:
             raise pynvml.NVMLError(value)
         return value
 
+    @staticmethod
+    def _has(handle, name):
+        if name not in handle:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return handle[name]
+
     def nvmlInit(self):
         if self.init is not None:
             raise pynvml.NVMLError(self.init)
@@ -110,6 +116,12 @@ class FakeNvml:
 
     def nvmlDeviceGetPowerManagementLimit(self, handle):
         return self._say(handle["limit"])
+
+    def nvmlDeviceGetMaxPcieLinkGeneration(self, handle):
+        return self._has(handle, "generation")
+
+    def nvmlDeviceGetCurrPcieLinkWidth(self, handle):
+        return self._has(handle, "width")
 
     def nvmlDeviceGetMigMode(self, handle):
         if "mig" not in handle:
@@ -458,6 +470,15 @@ def test_a_jetson_board_needs_cdi(roots, engine) -> None:
     assert "--mode=csv" in refusal.remedy
     listed = engine(version="28.5.2", cdi=("nvidia.com/gpu=0",))
     assert isinstance(vendor(roots).passthrough((board,), backend=CUDA, engine=listed), Passthrough)
+
+
+def test_the_link_of_a_card_and_none_of_a_chip(roots) -> None:
+    link = {"generation": 4, "width": 16}
+    card, chip = vendor(roots, RTX_4090 | link, GB10 | link).discover()
+    assert (card.link_generation, card.link_width) == (4, 16)
+    assert (chip.link_generation, chip.link_width) == (None, None)
+    (card,) = vendor(roots, RTX_4090).discover()
+    assert (card.link_generation, card.link_width) == (None, None)
 
 
 def test_a_fake_library_alone_makes_devices_simulated() -> None:
