@@ -48,18 +48,24 @@ def wanted(file: str, workspace: Workspace) -> Wanted:
     Raises:
         InputError: a mistake in the matrix file.
     """
-    images = {source.name: source for source in image_sources(file, workspace)}
-    models, base = model_sources(file, workspace)
-    if file:
-        cells = read_matrix(file, workspace).cells
-        uses = tuple(dict.fromkeys(Use(backend=c.backend, device=c.device, image=c.image) for c in cells))
-    else:
-        uses = tuple(Use(backend=name, device=DEFAULT, image=name) for name in BACKENDS if name in images)
+    if not file:
+        sources, (models, base) = image_sources("", workspace), model_sources("", workspace)
+        names = [source.name for source in sources]
+        return Wanted(
+            whole=True,
+            hint="",
+            uses=tuple(Use(backend=name, device=DEFAULT, image=name) for name in BACKENDS if name in names),
+            images={source.name: source for source in sources},
+            models={model.name: model for model in models},
+            base=base,
+        )
+    plan = read_matrix(file, workspace)
+    matrix, cells = plan.matrix, plan.cells
     return Wanted(
-        whole=not file,
-        hint=f" --file {file}" if file else "",
-        uses=uses,
-        images=images,
-        models={model.name: model for model in models},
-        base=base,
+        whole=False,
+        hint=f" --file {file}",
+        uses=tuple(dict.fromkeys(Use(backend=c.backend, device=c.device, image=c.image) for c in cells)),
+        images={name: matrix.images[name] for name in dict.fromkeys(cell.image for cell in cells)},
+        models={name: matrix.models[name] for name in dict.fromkeys(cell.model for cell in cells)},
+        base=matrix.path.parent,
     )
