@@ -128,7 +128,7 @@ class HashCache:
                 entries[key] = value
                 newest = list(entries.items())[-_MAX_ENTRIES:]
                 text = "".join(json.dumps({"key": k, "digest": v}) + "\n" for k, v in newest)
-                _replace(self._file, text.encode())
+                replace_file(self._file, text.encode())
 
 
 def file_identity(path: Path) -> str | None:
@@ -176,7 +176,9 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Put a small file of the cache in place at once; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -30,6 +30,10 @@ def engine_facts(*, version: Mapping[str, object], info: Mapping[str, object], h
         cdi_folders=_texts(info["CDISpecDirs"]) if isinstance(info.get("CDISpecDirs"), list) else None,
         memory_limit=info.get("MemoryLimit") is not False,
         pids_limit=info.get("PidsLimit") is not False,
+        components={
+            str(item["Name"]): str(item.get("Version", "")) for item in components if item.get("Name") != "Engine"
+        },
+        default_runtime=_text(info.get("DefaultRuntime")),
     )
 
 

@@ -17,10 +17,12 @@ import requests
 import urllib3.exceptions
 from docker.utils import kwargs_from_env
 
+from harness.engine.hardening import MANAGED_LABEL
 from harness.engine.trouble import unreachable
 from harness.errors import EngineError
 from harness.values.protocols import ImageStoreError
 
+PURPOSE_LABEL = "llama-bench-harness.purpose"
 OWN = "llama-bench-harness/"
 """What the names of all images that are made here begin with."""
 BUILD_SILENCE_S = 3600.0
@@ -152,6 +154,18 @@ class DockerImageStore:
         repository, _, name = tag.rpartition(":")
         with _described_or_engine_error(image), self._asking(ANSWER_S):
             self._client.tag(image, repository, name)
+
+    def export(self, image: str, folder: str) -> Iterator[bytes]:
+        """See `ImageStore.export`. From a container that is created, never started, and removed."""
+        with self._asking(ANSWER_S):
+            host = self._client.create_host_config(network_mode="none")
+            labels = {MANAGED_LABEL: "1", PURPOSE_LABEL: "probe"}
+            made = self._client.create_container(image, entrypoint=["/never-started"], labels=labels, host_config=host)
+            try:
+                pieces, _ = self._client.get_archive(made["Id"], folder)
+                yield from pieces
+            finally:
+                self._client.remove_container(made["Id"], v=True, force=True)
 
     def free_bytes(self) -> int | None:
         """See `ImageStore.free_bytes`. None for an engine on another machine or in a virtual one."""

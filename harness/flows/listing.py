@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -48,12 +49,14 @@ class Lister:
         memory_bytes: limit of the containers, that of the runs.
         kernel_caches: folder of the kernel caches.
         cancel: ends a container at once.
+        journal: told of each container before it is created.
     """
 
     engine: Engine
     memory_bytes: int
     kernel_caches: Path
     cancel: Event = field(default_factory=Event)
+    journal: Callable[[str, Mapping[str, object]], None] = lambda _event, _fields: None
 
     def listed(self, passthrough: Passthrough, *, backend: str, image: ImageFacts) -> Listed | Failure:
         """What a container with this passthrough lists, judged; or why it cannot be measured in.
@@ -76,5 +79,6 @@ class Lister:
             passthrough=passthrough,
             memory_bytes=self.memory_bytes,
         )
+        self.journal("probing", {"image": image.id, "argv": list(argv), "container": spec.name})
         ended = run(self.engine, spec, timeout_s=TIMEOUT_S, cancel=self.cancel)
         return judge_listing(ended, passthrough=passthrough, backend=row)

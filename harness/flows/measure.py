@@ -10,26 +10,25 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import __version__
 from harness.errors import CellsFailedError, InterruptedByUserError
 from harness.flows.campaign import Campaign, make_groups
 from harness.flows.console import Display
 from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
 from harness.flows.gatekeeper import Gatekeeper
 from harness.flows.interrupts import Interrupts, interruption
+from harness.flows.journalling import JournalledImages, journalled_probe
 from harness.flows.listing import Lister
+from harness.flows.new_session import new_session
 from harness.flows.prepare import Prepared, Target, local_models, prepare
 from harness.flows.read_matrix import Plan, read_matrix
-from harness.flows.run_once import Setting, model_identities, utc_now
-from harness.flows.source_version import source_version
+from harness.flows.run_once import Setting, model_identities
 from harness.flows.strategy import choose_strategy
-from harness.flows.workspace import CHECKOUT, Workspace, find_workspace
+from harness.flows.workspace import Workspace, find_workspace
 from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
 from harness.machine.identity import checked_name, machine_name
 from harness.machine.locks import lock_folder, measuring_lock
@@ -39,8 +38,9 @@ from harness.matrix.rounds import group_cells
 from harness.report.report import write_report
 from harness.store.history import History
 from harness.store.records import RecordStore
-from harness.store.sessions import Session
+from harness.store.sessions import stored
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
+from harness.values.matrix import Matrix
 
 MEMORY_SHARE = 0.9
 """Of the machine's memory that a container may have, unless the matrix says; harness and engine need the rest."""
@@ -76,37 +76,87 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
     interrupts = Interrupts()
     with interrupts.installed():
         plan = read_matrix(request.file, workspace, only=request.only, locked=request.locked)
-        machine = _machine(request, workspace)
-        local = local_models(plan.matrix, plan.cells, workspace)
-        store = RecordStore(workspace.reports / plan.matrix.name)
-        store.check_writable()
-        display.say(f"{plan.matrix.name}: {len(plan.cells)} cells on {machine.machine}")
-        with measuring_lock(lock_folder(os.environ)), store.locked(), open_engine(display.say) as opened:
-            campaign, store = _campaign(
-                request,
-                plan=plan,
-                machine=machine,
-                local=local,
-                store=store,
-                opened=opened,
-                workspace=workspace,
-                display=display,
-                interrupts=interrupts,
-            )
-            try:
-                campaign.run()
-            except InterruptedByUserError:
-                # Between two runs: what is recorded is complete, and the report says that it is partial.
-                interrupts.stop.set()
-            finally:
-                campaign.close()
-        if store.machines():
-            report = write_report(store.folder, simulated=store.simulated)
-            display.say(f"report: {_shown(report, workspace)}")
-        _finish(campaign, interrupts, len(plan.cells))
+        folder = workspace.reports / plan.matrix.name
+        measure_plan(plan, request, folder=folder, workspace=workspace, display=display, interrupts=interrupts)
 
 
-def _machine(request: MeasureRequest, workspace: Workspace) -> MachineFacts:
+def measure_plan(
+    plan: Plan,
+    request: MeasureRequest,
+    *,
+    folder: Path,
+    workspace: Workspace,
+    display: Display,
+    interrupts: Interrupts,
+) -> None:
+    """Measure the cells of a plan into a report's folder. See `measure`, of which it is all but the reading."""
+    machine = this_machine(request, workspace)
+    local = local_models(plan.matrix, plan.cells, workspace)
+    store = RecordStore(folder)
+    store.check_writable()
+    display.say(f"{plan.matrix.name}: {len(plan.cells)} cells on {machine.machine}")
+    with measuring_lock(lock_folder(os.environ)), store.locked(), open_engine(display.say) as opened:
+        campaign, store = _campaign(
+            request,
+            plan=plan,
+            machine=machine,
+            local=local,
+            store=store,
+            opened=opened,
+            workspace=workspace,
+            display=display,
+            interrupts=interrupts,
+        )
+        try:
+            campaign.run()
+        except InterruptedByUserError:
+            # Between two runs: what is recorded is complete, and the report says that it is partial.
+            interrupts.stop.set()
+        finally:
+            campaign.close()
+    if store.machines():
+        report = write_report(store.folder, simulated=store.simulated)
+        display.say(f"report: {shown_path(report, workspace)}")
+    _finish(campaign, interrupts, len(plan.cells))
+
+
+def look(
+    plan: Plan, request: MeasureRequest, *, workspace: Workspace, display: Display
+) -> tuple[Prepared, MachineFacts]:
+    """Have what a plan needs, devices, images and models, without measuring anything.
+
+    Raises:
+        InputError: a local model cannot be used, or a hash is not the promised one. EngineError: there is no engine.
+    """
+    machine = this_machine(request, workspace)
+    local = local_models(plan.matrix, plan.cells, workspace)
+    with open_engine(display.say) as opened:
+        prepared = prepare(
+            plan.matrix,
+            plan.cells,
+            devices=machine.devices,
+            engine=opened.engine.facts(),
+            store=opened.images,
+            probe=opened.probe(),
+            lister=Lister(
+                engine=opened.engine,
+                memory_bytes=_memory_bytes(plan.matrix, machine),
+                kernel_caches=workspace.cache / "kernels",
+            ),
+            local=local,
+            workspace=workspace,
+            display=display,
+        )
+    return prepared, machine
+
+
+def _memory_bytes(matrix: Matrix, machine: MachineFacts) -> int:
+    """What a container may have."""
+    return matrix.memory_bytes or int(machine.memory_bytes * MEMORY_SHARE)
+
+
+def this_machine(request: MeasureRequest, workspace: Workspace) -> MachineFacts:
+    """The machine that the harness runs on, under the name that its records have."""
     devices = discover_devices()
     if request.machine:
         name = checked_name(request.machine)
@@ -133,19 +183,24 @@ def _campaign(
     for name in engine.sweep(labels=RUN_LABELS):
         display.say(f"removed what an earlier start left behind: container {name}")
     engine_facts = engine.facts()
-    memory_bytes = matrix.memory_bytes or int(machine.memory_bytes * MEMORY_SHARE)
+    memory_bytes = _memory_bytes(matrix, machine)
+
+    def journal(event: str, fields: Mapping[str, object]) -> None:
+        store.journal(machine.machine, event, fields)
+
     prepared = prepare(
         matrix,
         plan.cells,
         devices=machine.devices,
         engine=engine_facts,
-        store=opened.images,
-        probe=opened.probe(),
+        store=JournalledImages(opened.images, journal),
+        probe=journalled_probe(opened.probe(), journal),
         lister=Lister(
             engine=engine,
             memory_bytes=memory_bytes,
             kernel_caches=workspace.cache / "kernels",
             cancel=interrupts.cancel,
+            journal=journal,
         ),
         local=local,
         workspace=workspace,
@@ -158,7 +213,7 @@ def _campaign(
     if request.fresh:
         archived = store.archive(machine.machine)
         if archived:
-            display.say(f"earlier records were moved to {_shown(archived, workspace)}")
+            display.say(f"earlier records were moved to {shown_path(archived, workspace)}")
     session_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     setting = Setting(
         matrix=matrix.name,
@@ -175,9 +230,11 @@ def _campaign(
         watch=Watch(machine.devices),
         strict=request.strict,
         simulated=store.simulated,
-        journal=lambda event, fields: store.journal(machine.machine, event, fields),
+        journal=journal,
     )
     groups = make_groups(group_cells(plan.cells), setting)
+    session = new_session(session_id, plan, machine=machine, engine=engine_facts, prepared=prepared, groups=groups)
+    setting = replace(setting, session_sha256=str(stored(session)["content_sha256"]))
     repaired = store.repair(machine.machine)
     if repaired:
         display.say(repaired)
@@ -199,32 +256,7 @@ def _campaign(
     if history.outcomes:
         display.say(f"continuing: {left} runs are left")
     store.write_matrix(matrix.path.read_bytes())
-    store.write_session(
-        Session(
-            id=session_id,
-            started_utc=utc_now(),
-            harness_version=__version__,
-            harness_source=source_version(CHECKOUT),
-            command=("invoke", *sys.argv[1:]),
-            matrix=matrix.name,
-            title=matrix.title,
-            notes=matrix.notes,
-            matrix_sha256=matrix.sha256,
-            lock_sha256=plan.lock_sha256,
-            preset=matrix.preset.name,
-            rounds=matrix.preset.rounds,
-            repetitions=matrix.preset.repetitions,
-            screening=matrix.preset.screening,
-            seed=matrix.seed,
-            machine=machine,
-            engine=engine_facts,
-            images=tuple(found for found in prepared.images.values() if isinstance(found, ImageFacts)),
-            models=tuple(found for found in prepared.models.values() if isinstance(found, ModelFacts)),
-            cells=plan.cells,
-            keys={cell.id: group.key for group in groups for cell in group.cells},
-            until=matrix.preset.until,
-        )
-    )
+    store.write_session(session)
     return campaign, store
 
 
@@ -244,7 +276,8 @@ def _history(store: RecordStore, machine: str, *, retry_failed: bool) -> History
     return history
 
 
-def _shown(path: Path, workspace: Workspace) -> str:
+def shown_path(path: Path, workspace: Workspace) -> str:
+    """A path as the user would write it."""
     return str(path.relative_to(workspace.cwd)) if path.is_relative_to(workspace.cwd) else str(path)
 
 

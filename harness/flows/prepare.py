@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.artifacts.answers import Probe
+from harness.artifacts.binaries import image_binaries
 from harness.artifacts.images import prepare_image
 from harness.artifacts.models import prepare_model
 from harness.errors import ArtifactError, InputError
@@ -111,6 +112,13 @@ def _as_failure(error: ArtifactError) -> Failure:
     return Failure(phase=Phase.PREPARE, reason=Reason(error.reason), detail=detail, remedy=error.remedy)
 
 
+def _with_binaries(facts: ImageFacts, store: ImageStore, workspace: Workspace) -> ImageFacts:
+    found = image_binaries(facts.id, facts.binary_dir, store=store, cache=workspace.cache)
+    if isinstance(found, str):
+        return replace(facts, unknown={**facts.unknown, "binaries": found})
+    return replace(facts, binaries=found)
+
+
 def local_models(matrix: Matrix, cells: Sequence[Cell], workspace: Workspace) -> dict[str, ModelFacts]:
     """Verify the models that are files of the user, before anything is started.
 
@@ -155,7 +163,7 @@ def prepare(
     for name in dict.fromkeys(c.image for c in runnable):
         with display.step(f"image {name}") as step:
             try:
-                images[name] = prepare_image(
+                facts = prepare_image(
                     matrix.images[name],
                     store=store,
                     probe=probe,
@@ -164,6 +172,8 @@ def prepare(
                     say=display.say,
                     progress=step,
                 )
+                step("hashing its programs and libraries", None, None)
+                images[name] = _with_binaries(facts, store, workspace)
             except ArtifactError as error:
                 images[name] = _as_failure(error)
     runnable = [c for c in runnable if isinstance(images[c.image], ImageFacts)]

@@ -49,6 +49,7 @@ class Setting:
     """What all runs of one start have in common.
 
     Attributes:
+        session_sha256: hash of the session's facts, which each record repeats.
         identities: of the model files by their keys, taken when their hashes were checked.
     """
 
@@ -56,6 +57,7 @@ class Setting:
     matrix_sha256: str
     machine: str
     session: str
+    session_sha256: str = ""
     repetitions: int
     memory_bytes: int
     kernel_caches: Path
@@ -155,6 +157,7 @@ def failed_without_container(run: Run, failure: Failure, setting: Setting) -> Re
         matrix_sha256=setting.matrix_sha256,
         machine=setting.machine,
         session=setting.session,
+        session_sha256=setting.session_sha256,
         run=run,
         backend=first.backend,
         device=first.device,
@@ -272,6 +275,7 @@ def run_once(
         matrix_sha256=setting.matrix_sha256,
         machine=setting.machine,
         session=setting.session,
+        session_sha256=setting.session_sha256,
         run=run,
         backend=first.backend,
         device=target.title,

@@ -6,9 +6,9 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
+from harness.machine.host_state import read_host_state
+from harness.machine.roots import MachineRoots, read_text
 from harness.values.backend import BACKENDS
 from harness.values.facts import Device, MachineFacts
 
@@ -16,6 +16,8 @@ _OF_LIBRARIES = "|".join(name for backend in BACKENDS.values() for name in backe
 RESULT_VARIABLES = re.compile(rf"^(?:GGML_\w+|LLAMA_\w+|OMP_\w+|{_OF_LIBRARIES})$")
 """Environment variables that change results. Only these are ever recorded; the rest may hold secrets."""
 
+SECRET_VARIABLES = re.compile(r"TOKEN|KEY|SECRET|PASS|AUTH|CREDENTIAL|URL|HF_|RPC")
+"""What is left out even so: `LLAMA_API_KEY`, `LLAMA_ARG_HF_TOKEN` and their like."""
 
 HYPERVISORS = {
     "qemu": "kvm",
@@ -28,24 +30,8 @@ HYPERVISORS = {
 """Hypervisor by a word in the DMI vendor or product name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineRoots:
-    """Where the kernel shows itself; other folders in tests."""
-
-    proc: Path = Path("/proc")
-    sys: Path = Path("/sys")
-    etc: Path = Path("/etc")
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip() or None
-    except OSError:
-        return None
-
-
 def _cpuinfo(roots: MachineRoots) -> list[dict[str, str]]:
-    blocks = (_text(roots.proc / "cpuinfo") or "").split("\n\n")
+    blocks = (read_text(roots.proc / "cpuinfo") or "").split("\n\n")
     return [
         {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
         for block in blocks
@@ -78,7 +64,7 @@ def physical_cores(roots: MachineRoots | None = None, *, usable: frozenset[int] 
 
 
 def _meminfo(roots: MachineRoots, key: str) -> int:
-    match = re.search(rf"^{key}:\s+(\d+) kB", _text(roots.proc / "meminfo") or "", re.MULTILINE)
+    match = re.search(rf"^{key}:\s+(\d+) kB", read_text(roots.proc / "meminfo") or "", re.MULTILINE)
     return int(match[1]) * 1024 if match else 0
 
 
@@ -95,15 +81,15 @@ def memory_used_bytes(roots: MachineRoots | None = None) -> int | None:
 
 
 def _os_name(roots: MachineRoots) -> str:
-    match = re.search(r'^PRETTY_NAME="?([^"\n]+)', _text(roots.etc / "os-release") or "", re.MULTILINE)
+    match = re.search(r'^PRETTY_NAME="?([^"\n]+)', read_text(roots.etc / "os-release") or "", re.MULTILINE)
     return match[1] if match else platform.system()
 
 
 def _virtualization(roots: MachineRoots) -> str | None:
-    if "microsoft" in (_text(roots.proc / "sys/kernel/osrelease") or "").lower():
+    if "microsoft" in (read_text(roots.proc / "sys/kernel/osrelease") or "").lower():
         return "wsl2"
-    vendor = (_text(roots.sys / "class/dmi/id/sys_vendor") or "").lower()
-    product = (_text(roots.sys / "class/dmi/id/product_name") or "").lower()
+    vendor = (read_text(roots.sys / "class/dmi/id/sys_vendor") or "").lower()
+    product = (read_text(roots.sys / "class/dmi/id/product_name") or "").lower()
     for mark, name in HYPERVISORS.items():
         if mark in vendor or mark in product:
             return name
@@ -114,7 +100,7 @@ def _virtualization(roots: MachineRoots) -> str | None:
 
 
 def _smt(roots: MachineRoots) -> bool | None:
-    active = _text(roots.sys / "devices/system/cpu/smt/active")
+    active = read_text(roots.sys / "devices/system/cpu/smt/active")
     return None if active is None else active == "1"
 
 
@@ -126,8 +112,17 @@ def _cgroup_version(roots: MachineRoots) -> int | None:
 
 
 def recorded_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that change results, and no others."""
-    return {name: environment[name] for name in sorted(environment) if RESULT_VARIABLES.match(name)}
+    """The variables that change results, and no others; in their values no UUID of a card and no path of a home."""
+    return {
+        name: _anonymous(environment[name])
+        for name in sorted(environment)
+        if RESULT_VARIABLES.match(name) and not SECRET_VARIABLES.search(name)
+    }
+
+
+def _anonymous(value: str) -> str:
+    value = re.sub(r"(?i)\b((?:gpu|mig)-)[0-9a-f][0-9a-f/-]{6,}", r"\1...", value)
+    return re.sub(r"/(home|Users)/[^/:,;\s]+|/root(?=/|$)", "~", value)
 
 
 def read_machine_facts(
@@ -151,14 +146,14 @@ def read_machine_facts(
     return MachineFacts(
         machine=machine,
         os=_os_name(roots),
-        kernel=_text(roots.proc / "sys/kernel/osrelease") or platform.release(),
+        kernel=read_text(roots.proc / "sys/kernel/osrelease") or platform.release(),
         cpu_model=cpu_model(roots),
         cpu_cores=physical_cores(roots),
         cpu_threads=len(os.sched_getaffinity(0)),
         cpu_flags=tuple(sorted(flags)),
         memory_bytes=_meminfo(roots, "MemTotal"),
         swap_bytes=_meminfo(roots, "SwapTotal"),
-        governor=_text(roots.sys / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        governor=read_text(roots.sys / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         smt=_smt(roots),
         numa_nodes=len(nodes) or None,
         microcode=blocks[0].get("microcode") if blocks else None,
@@ -166,4 +161,5 @@ def read_machine_facts(
         cgroup_version=_cgroup_version(roots),
         devices=devices,
         environment=recorded_environment(environment),
+        host=read_host_state(roots),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ class Session:
 
     Attributes:
         id: UTC time and a random part; sorts by time.
+        harness_python: version of Python. harness_lock_sha256: hash of `requirements.lock`, which names every package
+            with its hash; None where it is not there.
         harness_source: commit of the harness, with `-dirty` where it was changed; None outside of git.
         command: what the user called.
         lock_sha256: of the lock file that images and models were pinned to; None where the matrix was run without one.
@@ -56,6 +59,8 @@ class Session:
     cells: tuple[Cell, ...]
     keys: Mapping[str, str]
     until: float | None = None
+    harness_python: str | None = None
+    harness_lock_sha256: str | None = None
 
 
 def published(session: Session, *, home: Path | None = None) -> Session:
@@ -82,13 +87,26 @@ def session_path(folder: Path, machine: str, session: str) -> Path:
     return folder / "sessions" / f"{machine}-{session}.json"
 
 
+def content_sha256(data: Mapping[str, object]) -> str:
+    """The hash of a session's stored form: of its JSON without `content_sha256`, sorted and without spaces."""
+    content = {key: value for key, value in data.items() if key != "content_sha256"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stored(session: Session) -> dict[str, object]:
+    """The stored form of a session, with its hash, which every record of it repeats."""
+    data = {"schema": SCHEMA, "version": VERSION, **encode(published(session))}
+    return {**data, "content_sha256": content_sha256(data)}
+
+
 def write_session(folder: Path, session: Session) -> None:
     """Write a session, once.
 
     Raises:
         MachineError: it cannot be written.
     """
-    data = {"schema": SCHEMA, "version": VERSION, **encode(published(session))}
+    data = stored(session)
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(session_path(folder, session.machine.machine, session.id), text.encode() + b"\n")
 
@@ -107,7 +125,10 @@ def read_sessions(folder: Path) -> dict[str, Session]:
                 raise CodecError("this is no session of this program")  # noqa: TRY301 - one way out for all
             if (version := data.pop("version", None)) != VERSION:
                 raise CodecError(f"session version {version!r} is not {VERSION}: update the harness")  # noqa: TRY301
+            given = data.pop("content_sha256", None)
             session = decode(Session, data)
+            if given is not None and given != content_sha256({"schema": SCHEMA, "version": version, **data}):
+                raise CodecError("its content is not what its hash says: it was changed")  # noqa: TRY301
         except (JsonError, CodecError) as error:
             raise InputError(
                 str(error), where=str(path), remedy="Restore the file from where it was copied from, or remove it."

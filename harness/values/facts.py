@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.values.host import HostState
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
@@ -64,6 +66,7 @@ class MachineFacts:
         virtualization: `kvm`, `wsl2`, `none`, ... None where unknown.
         devices: what backends can compute on, the CPU always among them.
         environment: the allow-listed variables that change results (`GGML_*`, `CUDA_VISIBLE_DEVICES`, ...).
+        host: its state at the start of the session; None in sessions of before it was recorded.
     """
 
     machine: str
@@ -83,6 +86,7 @@ class MachineFacts:
     cgroup_version: int | None = None
     devices: tuple[Device, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    host: HostState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,8 @@ class EngineFacts:
         cdi_devices: those that the engine lists (Docker Engine 28.2 and newer).
         cdi_folders: where it looks for CDI specifications; empty where CDI is off, None where it does not say (Docker
             Engine before 25, Podman).
+        components: versions of what it is made of (containerd, runc, conmon, ...), by name.
+        default_runtime: what containers are started with.
     """
 
     name: str
@@ -110,6 +116,8 @@ class EngineFacts:
     cdi_folders: tuple[str, ...] | None = None
     memory_limit: bool = True
     pids_limit: bool = True
+    components: Mapping[str, str] = field(default_factory=dict)
+    default_runtime: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +135,8 @@ class ImageFacts:
         recipe_sha256: of everything that a built image was made from (Dockerfiles, source hash, build arguments).
         base: what a built image stands on.
         gpu_architectures: what a built image was compiled for where the matrix says it, such as `sm_89`.
+        binaries: SHA-256 of llama.cpp's programs and libraries in it, by path; empty where they could not be read.
+        unknown: why fields have no value, by their name.
         simulated: made for tests; nothing from it can be published.
     """
 
@@ -145,6 +155,8 @@ class ImageFacts:
     base: str | None = None
     binary_dir: str = "/app"
     gpu_architectures: tuple[str, ...] = ()
+    binaries: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
     simulated: bool = False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Protocol
@@ -162,6 +162,13 @@ class ImageStore(Protocol):
 
     def tag(self, image: str, tag: str) -> None:
         """Give a present image one more name."""
+
+    def export(self, image: str, folder: str) -> Iterator[bytes]:
+        """A folder of an image as a tar stream, in pieces. Nothing of the image is run.
+
+        Raises:
+            ImageStoreError: there is no such folder in it.
+        """
 
     def free_bytes(self) -> int | None:
         """Free space where the engine keeps its images; None where that cannot be seen from here."""

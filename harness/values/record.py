@@ -97,6 +97,7 @@ class Record:
         session: id of the session, where machine, engine, image and model facts are stored once.
         device: what it computed on, for people; several as `2 x NAME`.
         devices: the name of each device that the container was given; empty in records from before several were.
+        session_sha256: hash of that session's content; empty in records of before it was written.
         argv: of the process in the container, exactly.
         image: content id of the image; model_sha256: of the model file.
         started_utc, ended_utc: RFC 3339; for people. duration_ns: monotonic.
@@ -138,6 +139,7 @@ class Record:
     simulated: bool = False
     telemetry: Telemetry | None = None
     invalid: tuple[Violation, ...] = ()
+    session_sha256: str = ""
 
     @property
     def counted(self) -> bool:

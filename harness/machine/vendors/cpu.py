@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.machine.facts import MachineRoots, cpu_model
+from harness.machine.facts import cpu_model
+from harness.machine.roots import MachineRoots
 from harness.machine.vendors.cpu_probe import cpu_probe
 from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import wrong_backend

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.machine.facts import MachineRoots, memory_used_bytes
+from harness.machine.facts import memory_used_bytes
+from harness.machine.roots import MachineRoots
 from harness.machine.vendors.probing import FieldProbe, MissingError, blind
 from harness.values.facts import Device
 from harness.values.telemetry import DeviceProcess, Throttle, ThrottleKind

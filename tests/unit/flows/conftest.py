@@ -36,6 +36,7 @@ from harness.store.records import RecordStore
 from harness.values.cell import Cell, Test
 from harness.values.container import ContainerExit, ContainerSpec, Passthrough
 from harness.values.facts import Device, ImageFacts, ModelFacts
+from harness.values.protocols import ImageStoreError
 from harness.values.record import Record, Run, Violation
 
 CAPTURES = CHECKOUT / "tests" / "captures"
@@ -256,12 +257,19 @@ def as_simulated() -> type[ReplayEngine]:
     return ReplayEngine
 
 
+class FakeImages:
+    """Images whose files cannot be had."""
+
+    def export(self, _image: str, folder: str) -> Iterator[bytes]:
+        raise ImageStoreError(f"no {folder} here")
+
+
 @dataclass
 class FakeOpenEngine:
     """What `open_engine` gives, without an engine behind it."""
 
     engine: ReplayEngine
-    images: object = None
+    images: object = field(default_factory=FakeImages)
     host: str = "replay://"
 
     def probe(self, **_labels: str) -> Callable[..., tuple[int | None, str, str]]:

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from harness.machine.facts import (
-    MachineRoots,
     cpu_model,
     memory_available_bytes,
     physical_cores,
     read_machine_facts,
     recorded_environment,
 )
+from harness.machine.roots import MachineRoots
 
 CPUINFO = "\n\n".join(
     f"processor\t: {n}\nmodel name\t: AMD Ryzen 9  7950X 16-Core Processor\nphysical id\t: 0\ncore id\t\t: {n % 2}\n"
@@ -82,3 +82,25 @@ def test_secrets_are_never_recorded() -> None:
         "HIP_VISIBLE_DEVICES": "1",
     }
     assert recorded_environment(environment) == {"GGML_VK_VISIBLE_DEVICES": "0", "HIP_VISIBLE_DEVICES": "1"}
+
+
+def test_names_that_begin_like_results_and_hold_secrets_are_left_out() -> None:
+    environment = {
+        "LLAMA_API_KEY": "sk-1",
+        "LLAMA_ARG_HF_TOKEN": "hf_2",
+        "LLAMA_ARG_MODEL_URL": "https://u:p@example.com/m.gguf",
+        "GGML_RPC_PASSWORD": "3",
+        "GGML_CUDA_FORCE_MMQ": "1",
+    }
+    assert recorded_environment(environment) == {"GGML_CUDA_FORCE_MMQ": "1"}
+
+
+def test_neither_cards_nor_homes_are_named_by_a_variable() -> None:
+    environment = {
+        "CUDA_VISIBLE_DEVICES": "GPU-8f2c9a1e-1111-2222-3333-444455556666,1",
+        "VK_DRIVER_FILES": "/home/alice/icd.json:/root/x.json:/usr/share/vulkan/icd.d/nvidia.json",
+    }
+    assert recorded_environment(environment) == {
+        "CUDA_VISIBLE_DEVICES": "GPU-...,1",
+        "VK_DRIVER_FILES": "~/icd.json:~/x.json:/usr/share/vulkan/icd.d/nvidia.json",
+    }
