@@ -25,7 +25,7 @@ def rebuild_report(file: str, *, publish: bool) -> None:
         CellsFailedError: it may not be published; the reasons are shown.
     """
     workspace, display = find_workspace(), Display()
-    folder = _folder(file, workspace)
+    folder = find_report_folder(file, workspace)
     report = write_report(folder)
     display.say(f"report: {report}")
     if publish:
@@ -38,7 +38,12 @@ def rebuild_report(file: str, *, publish: bool) -> None:
         display.say("ready to be published")
 
 
-def _folder(file: str, workspace: Workspace) -> Path:
+def find_report_folder(file: str, workspace: Workspace) -> Path:
+    """The folder that a path, a name in `reports/`, or a matrix file stands for.
+
+    Raises:
+        InputError: it is none of these.
+    """
     for candidate in (workspace.cwd / file, workspace.reports / file):
         if (candidate / "records").is_dir():
             return candidate

@@ -17,6 +17,16 @@ def report_blocks(data: ReportData) -> tuple[Block, ...]:
     return tuple(block for section in SECTIONS.values() for block in section(data))
 
 
+def render_report(folder: Path, *, simulated: bool = False) -> str:
+    """The text of `report.md`, from the records.
+
+    Raises:
+        InputError: there are no records, or they are damaged.
+    """
+    data = ReportData(name=folder.name, machines=read_results(folder, simulated=simulated))
+    return markdown.write(report_blocks(data))
+
+
 def write_report(folder: Path, *, simulated: bool = False) -> Path:
     """Write `report.md` from the records. The same records give the same bytes.
 
@@ -24,7 +34,6 @@ def write_report(folder: Path, *, simulated: bool = False) -> Path:
         InputError: there are no records, or they are damaged.
         MachineError: the report cannot be written.
     """
-    data = ReportData(name=folder.name, machines=read_results(folder, simulated=simulated))
     path = folder / "report.md"
-    write_whole(path, markdown.write(report_blocks(data)).encode())
+    write_whole(path, render_report(folder, simulated=simulated).encode())
     return path

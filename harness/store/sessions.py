@@ -119,19 +119,29 @@ def read_sessions(folder: Path) -> dict[str, Session]:
     """
     found = {}
     for path in sorted((folder / "sessions").glob("*.json")):
-        try:
-            data = loads(path.read_bytes())
-            if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
-                raise CodecError("this is no session of this program")  # noqa: TRY301 - one way out for all
-            if (version := data.pop("version", None)) != VERSION:
-                raise CodecError(f"session version {version!r} is not {VERSION}: update the harness")  # noqa: TRY301
-            given = data.pop("content_sha256", None)
-            session = decode(Session, data)
-            if given is not None and given != content_sha256({"schema": SCHEMA, "version": version, **data}):
-                raise CodecError("its content is not what its hash says: it was changed")  # noqa: TRY301
-        except (JsonError, CodecError) as error:
-            raise InputError(
-                str(error), where=str(path), remedy="Restore the file from where it was copied from, or remove it."
-            ) from error
+        session = read_session(path)
         found[session.id] = session
     return dict(sorted(found.items()))
+
+
+def read_session(path: Path) -> Session:
+    """One session.
+
+    Raises:
+        InputError: it is no session of this program, or was changed.
+    """
+    try:
+        data = loads(path.read_bytes())
+        if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
+            raise CodecError("this is no session of this program")  # noqa: TRY301 - one way out for all
+        if (version := data.pop("version", None)) != VERSION:
+            raise CodecError(f"session version {version!r} is not {VERSION}: update the harness")  # noqa: TRY301
+        given = data.pop("content_sha256", None)
+        session = decode(Session, data)
+        if given is not None and given != content_sha256({"schema": SCHEMA, "version": version, **data}):
+            raise CodecError("its content is not what its hash says: it was changed")  # noqa: TRY301
+    except (JsonError, CodecError) as error:
+        raise InputError(
+            str(error), where=str(path), remedy="Restore the file from where it was copied from, or remove it."
+        ) from error
+    return session

@@ -1,0 +1,121 @@
+"""`invoke verify`: is a report's folder what was measured? Needs no engine, no model and no network."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from harness.analysis.audit import Audit, Finding, audit
+from harness.errors import BenchError, CellsFailedError, InputError
+from harness.flows.console import Display
+from harness.flows.publish import find_report_folder
+from harness.flows.read_matrix import read_matrix
+from harness.flows.workspace import Workspace, find_workspace
+from harness.report.report import render_report
+from harness.store.sessions import Session, read_sessions
+
+MAX_LINES = 10
+"""Differing lines of the report that are shown."""
+
+
+def verify(folder: str, *, as_json: bool = False, workspace: Workspace | None = None) -> None:
+    """Check a report's folder against itself and print what is wrong, each with its place.
+
+    Raises:
+        InputError: there is no such folder, or no records in it.
+        CellsFailedError: something is not as it was measured.
+    """
+    workspace, display = workspace or find_workspace(), Display()
+    path = find_report_folder(folder, workspace)
+    if not (path / "records").is_dir():
+        raise InputError("holds no records", where=str(path), remedy="Name a folder such as reports/demo.")
+    looked_at, findings = findings_of(path, workspace)
+    if as_json:
+        found = {**asdict(looked_at), "findings": [asdict(finding) for finding in findings], "ok": not findings}
+        display.say(json.dumps(found, indent=1))
+    else:
+        for finding in findings:
+            display.say(f"  {finding}")
+    if findings:
+        raise CellsFailedError(
+            f"{len(findings)} things are not as they were measured",
+            where=str(path),
+            remedy="Get the folder again from where it came from. If only report.md differs, `invoke report` writes it.",
+        )
+    if not as_json:
+        display.say(
+            f"verified: {looked_at.records} records of {looked_at.sessions} sessions with {looked_at.samples} samples; "
+            "hashes, journal and matrix file agree, and every line of report.md follows from the records"
+        )
+
+
+def findings_of(folder: Path, workspace: Workspace) -> tuple[Audit, tuple[Finding, ...]]:
+    """What was looked at in a folder, and everything that is wrong with it."""
+    simulated = folder.name == "simulated"
+    looked_at = audit(folder, simulated=simulated)
+    findings = list(looked_at.findings)
+    findings += _report_lines(folder, simulated=simulated)
+    findings += _promised_models(folder, workspace)
+    return looked_at, tuple(findings)
+
+
+def _report_lines(folder: Path, *, simulated: bool) -> list[Finding]:
+    """Every line of the report, written again from the samples and compared."""
+    try:
+        wanted = render_report(folder, simulated=simulated).split("\n")
+    except InputError as error:
+        return [Finding(where="report.md", what=f"cannot be computed again: {error.what}")]
+    try:
+        found = (folder / "report.md").read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        return [Finding(where="report.md", what=f"cannot be read: {error.strerror or error}")]
+    differing = [
+        Finding(where=f"report.md, line {number}", what=_difference(a, b))
+        for number, (a, b) in enumerate(itertools.zip_longest(found, wanted), start=1)
+        if a != b
+    ]
+    if len(differing) > MAX_LINES:
+        rest = Finding(where="report.md", what=f"{len(differing) - MAX_LINES} further lines differ")
+        return [*differing[:MAX_LINES], rest]
+    return differing
+
+
+def _difference(found: str | None, wanted: str | None) -> str:
+    if found is None:
+        return f"is missing: {_shown(wanted or '')}"
+    if wanted is None:
+        return f"does not follow from the records: {_shown(found)}"
+    if len(found.split("|")) == len(wanted.split("|")):
+        pairs = zip(found.split("|"), wanted.split("|"), strict=True)
+        cells = [(a.strip(), b.strip()) for a, b in pairs if a.strip() != b.strip()]
+        if cells:
+            return "; ".join(f"says {_shown(a)}, and the records say {_shown(b)}" for a, b in cells)
+    return f"says {_shown(found)}, and the records say {_shown(wanted)}"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 120 else text[:117] + "...")  # noqa: PLR2004 - one line of a terminal
+
+
+def _promised_models(folder: Path, workspace: Workspace) -> list[Finding]:
+    """Models whose hash is promised by the matrix file or the registry, and recorded as another."""
+    try:
+        sessions = read_sessions(folder)
+        matrix = read_matrix(str(folder / "matrix.yaml"), workspace).matrix
+    except BenchError:
+        # Told by the audit, or an old file that this version no longer reads.
+        return []
+    findings = []
+    for session in sessions.values():
+        for model in session.models:
+            source = matrix.models.get(model.name)
+            if source is not None and source.sha256 and source.sha256 != model.sha256 and _same(session, matrix.sha256):
+                what = f"model {model.name} has SHA-256 {model.sha256}, and {source.sha256} is promised"
+                findings.append(Finding(where=f"sessions/{session.machine.machine}-{session.id}.json", what=what))
+    return findings
+
+
+def _same(session: Session, matrix_sha256: str) -> bool:
+    return session.matrix_sha256 == matrix_sha256
