@@ -42,7 +42,8 @@ def verify(folder: str, *, as_json: bool = False, workspace: Workspace | None = 
         raise CellsFailedError(
             f"{len(findings)} things are not as they were measured",
             where=str(path),
-            remedy="Get the folder again from where it came from. If only report.md differs, `invoke report` writes it.",
+            remedy="Get the folder again from where it came from. Where only report.md differs, write it again with "
+            "`invoke report`.",
         )
     if not as_json:
         display.say(

@@ -18,12 +18,13 @@ COMMAND_LINE_KEYS = frozenset(
         *("transparent_hugepage", "hugepages", "hugepagesz", "default_hugepagesz", "numa_balancing", "numa", "mem"),
         *("iommu", "intel_iommu", "amd_iommu", "iommu.passthrough", "iommu.strict", "pcie_aspm", "pci"),
         *("tsc", "clocksource", "hpet", "nowatchdog", "nmi_watchdog", "psi", "cgroup_no_v1", "swapaccount"),
-        *("amdgpu.ppfeaturemask", "amdgpu.gttsize", "amdgpu.vm_fragment_size", "amdgpu.runpm", "amdgpu.dpm"),
-        *("amdgpu.sg_display", "amdgpu.mes", "amdgpu.cwsr_enable", "ttm.pages_limit", "ttm.page_pool_size"),
-        *("nvidia-drm.modeset", "nvidia.NVreg_EnableResizableBar", "i915.enable_guc", "xe.force_probe"),
     }
 )
 """Words of the kernel's command line that are known to change speed. Others can name disks, hosts and secrets."""
+
+_OF_A_DRIVER = re.compile(r"(?!.*(?:key|pass|token|secret|uuid|id$))[a-z0-9_-]+\.[A-Za-z0-9_]+", re.IGNORECASE)
+_NUMBER = re.compile(r"-?[0-9]{1,10}|0x[0-9a-fA-F]{1,8}|[YyNn]")
+"""A driver's option with a small number, such as `amdgpu.gttsize=65536`: it can change speed and names nobody."""
 
 _VALUE = re.compile(r"[A-Za-z0-9_.,:+-]{0,64}")
 _NOT_SHOWN = "the kernel does not show it"
@@ -35,7 +36,8 @@ def command_line(text: str) -> tuple[str, ...]:
     kept = []
     for word in text.split(" -- ", 1)[0].split():
         key, _, value = word.partition("=")
-        if key in COMMAND_LINE_KEYS and _VALUE.fullmatch(value):
+        known = key in COMMAND_LINE_KEYS and _VALUE.fullmatch(value)
+        if known or (_OF_A_DRIVER.fullmatch(key) and _NUMBER.fullmatch(value)):
             kept.append(word)
     return tuple(kept)
 

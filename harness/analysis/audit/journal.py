@@ -40,12 +40,13 @@ def audit_journal(path: Path, lines: Sequence[Line]) -> list[Finding]:
 
 
 def _against_records(where: str, events: Sequence[dict[str, Any]], lines: Sequence[Line]) -> list[Finding]:
-    findings = []
     present = {line.record.id for line in lines if line.record}
     told = [event.get("record") for event in events if event["event"] == "recorded"]
-    for record in dict.fromkeys(told):
-        if record not in present:
-            findings.append(Finding(where=where, what=f"record {record} was written, and is not among the records"))
+    findings = [
+        Finding(where=where, what=f"record {record} was written, and is not among the records")
+        for record in dict.fromkeys(told)
+        if record not in present
+    ]
     created = {
         (event.get("run"), event.get("round"), event.get("attempt")) for event in events if event["event"] == "creating"
     }

@@ -70,5 +70,6 @@ def audit_line(line: Line, seen: dict[tuple[str, int, int], int]) -> list[Findin
     key = (run.key, run.round, run.attempt)
     first = seen.setdefault(key, line.number)
     if first != line.number:
-        return [Finding(where=line.where, what=f"round {run.round}, attempt {run.attempt} stands in line {first} already")]
+        what = f"round {run.round}, attempt {run.attempt} stands in line {first} already"
+        return [Finding(where=line.where, what=what)]
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from statistics import fmean
 
@@ -78,7 +79,7 @@ def _all_close(printed: list[object], rates: list[float]) -> bool:
 
 def _repetitions(argv: tuple[str, ...]) -> int | None:
     """What `-r` asks for."""
-    for option, value in zip(argv, argv[1:], strict=False):
+    for option, value in itertools.pairwise(argv):
         if option == "-r" and value.isdigit():
             return int(value)
     return None

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from harness.analysis.audit.lines import read_line
 from harness.errors import CellsFailedError, InputError
+from harness.flows import prepare as prepare_flow
 from harness.flows.verify import findings_of, verify
 from harness.flows.workspace import CHECKOUT, Workspace
 from harness.store.records import canonical
@@ -22,7 +24,9 @@ Made = tuple[Path, Workspace]
 
 
 @pytest.fixture
-def made(harness: Any, tiny: str) -> Made:
+def made(harness: Any, tiny: str, monkeypatch: pytest.MonkeyPatch) -> Made:
+    have = harness.prepare_model
+    monkeypatch.setattr(prepare_flow, "prepare_model", lambda s, **how: replace(have(s, **how), sha256=s.sha256))
     harness.measure(harness.matrix(tiny))
     return harness.workspace.reports / "tiny", harness.workspace
 
@@ -105,7 +109,8 @@ def test_another_model_hash_is_found_in_the_record_and_in_the_session(made: Made
     change_record(folder, 1, lambda data: data.__setitem__("model_sha256", "e" * 64))
     assert any(f"line 2: model_sha256 {'e' * 64} is not the one of its session" in finding for finding in said(made))
     session = the(folder, "sessions/*.json")
-    session.write_text(session.read_text().replace("c" * 64, "e" * 64))
+    sha256 = json.loads(session.read_text())["models"][0]["sha256"]
+    session.write_text(session.read_text().replace(sha256, "e" * 64))
     assert any("sessions/" in f and "its content is not what its hash says" in f for f in said(made))
 
 
@@ -121,22 +126,22 @@ def test_a_session_whose_hash_was_made_to_fit_no_longer_fits_its_records(made: M
 
 
 def test_the_model_that_the_registry_promises_is_held_against_the_session(made: Made) -> None:
-    # The fake hands out another file than the registry's: only the promise tells.
-    folder, workspace = made
-    text = (folder / "matrix.yaml").read_text()
-    assert said(made) == []
-    registered = CHECKOUT / "matrices/models.yaml"
-    assert registered.exists()
-    promised = text + f"models: {{gemma3-270m-q4_k_m: {{file: x.gguf, sha256: {'f' * 64}}}}}\n"
-    (folder / "matrix.yaml").write_text(promised)
-    old, new = (hashlib.sha256(t.encode()).hexdigest() for t in (text, promised))
-    for path in (the(folder, "sessions/*.json"),):
-        data = json.loads(path.read_text().replace(old, new))
-        del data["content_sha256"]
-        body = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        data["content_sha256"] = hashlib.sha256(body.encode()).hexdigest()
-        path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-    assert any(f"{'f' * 64} is promised" in finding for finding in said((folder, workspace)))
+    # As somebody who can make every hash of the folder fit.
+    path = the(made[0], "sessions/*.json")
+    sha256 = json.loads(path.read_text())["models"][0]["sha256"]
+    data = json.loads(path.read_text().replace(sha256, "e" * 64))
+    del data["content_sha256"]
+    body = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    data["content_sha256"] = hashlib.sha256(body.encode()).hexdigest()
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    for number in (0, 1):
+        change_record(
+            made[0],
+            number,
+            lambda record: record.update(model_sha256="e" * 64, session_sha256=data["content_sha256"]),
+        )
+    found = [finding for finding in said(made) if not finding.startswith("report.md")]
+    assert [f"and {sha256} is promised" in finding for finding in found] == [True]
 
 
 def test_another_matrix_file_and_a_missing_journal_are_found(made: Made) -> None:
@@ -148,15 +153,13 @@ def test_another_matrix_file_and_a_missing_journal_are_found(made: Made) -> None
     assert any("is missing, so that it cannot be seen" in finding for finding in found)
 
 
-def test_simulated_results_in_a_real_folder_are_found(harness: Any, tiny: str, as_simulated: Any) -> None:
-    harness.engine_class = as_simulated
+def test_simulated_results_in_a_real_folder_are_found(harness: Any, tiny: str) -> None:
+    harness.image = replace(harness.image, simulated=True)
     harness.measure(harness.matrix(tiny))
-    folder = next(path for path in (harness.workspace.reports / "tiny", ) if path.exists())
-    source = folder / "simulated" if (folder / "simulated/records").exists() else folder
+    (records,) = harness.workspace.reports.rglob("records")
     target = harness.workspace.reports / "moved"
-    shutil.copytree(source, target)
-    if source.name == "simulated":
-        assert any("simulated" in finding for finding in said((target, harness.workspace)))
+    shutil.copytree(records.parent, target)
+    assert any("simulated and real results are in one folder" in f for f in said((target, harness.workspace)))
 
 
 def test_the_exit_codes(made: Made, capsys: pytest.CaptureFixture[str]) -> None:

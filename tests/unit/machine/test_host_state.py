@@ -149,6 +149,11 @@ def test_words_of_the_command_line_that_name_or_hide_something_are_left_out() ->
     assert command_line(text) == ("mitigations=auto,nosmt", "hugepages=16")
 
 
+def test_options_of_drivers_are_kept_where_they_are_numbers() -> None:
+    text = "amdgpu.ppfeaturemask=0xffffffff nvidia-drm.modeset=1 rd.luks.uuid=12 luks.key=7 rd.lvm.lv=vg/root a.b=word"
+    assert command_line(text) == ("amdgpu.ppfeaturemask=0xffffffff", "nvidia-drm.modeset=1")
+
+
 def test_this_machine_can_be_read() -> None:
     state = read_host_state()
     assert state.kernel_build
