@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.analysis.results import CellResult, MachineResults
+from harness.store.reproductions import Reproduction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +14,7 @@ class ReportData:
 
     name: str
     machines: tuple[MachineResults, ...]
+    reproductions: tuple[Reproduction, ...] = ()
 
     @property
     def several(self) -> bool:

@@ -9,6 +9,7 @@ from harness.report.data import ReportData
 from harness.report.sections import SECTIONS
 from harness.report.writers import markdown
 from harness.store.files import write_whole
+from harness.store.reproductions import read_reproductions
 from harness.values.block import Block
 
 
@@ -23,7 +24,11 @@ def render_report(folder: Path, *, simulated: bool = False) -> str:
     Raises:
         InputError: there are no records, or they are damaged.
     """
-    data = ReportData(name=folder.name, machines=read_results(folder, simulated=simulated))
+    data = ReportData(
+        name=folder.name,
+        machines=read_results(folder, simulated=simulated),
+        reproductions=read_reproductions(folder),
+    )
     return markdown.write(report_blocks(data))
 
 

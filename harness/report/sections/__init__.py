@@ -15,6 +15,7 @@ from harness.report.sections import (
     provenance,
     rates,
     reproduce,
+    reproductions,
     summary,
     superseded,
     telemetry,
@@ -35,5 +36,6 @@ SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
     "bandwidth": bandwidth.render,
     "method": method.render,
     "reproduce": reproduce.render,
+    "reproductions": reproductions.render,
     "provenance": provenance.render,
 }

@@ -11,10 +11,14 @@ def render(data: ReportData) -> tuple[Block, ...]:
     latest = data.machines[-1].latest
     source = (latest.harness_source or "").removesuffix("-dirty")
     lines = [f"git checkout {source}"] if source else []
-    lines.append(f"./bench matrix --file reports/{data.name}/matrix.yaml --fresh")
+    lines.append(f"./bench reproduce reports/{data.name}")
     blocks: list[Block] = [
         Heading(level=2, text="Do it again"),
-        Paragraph(text="In a checkout of llama-bench-harness, with this folder in reports/:"),
+        Paragraph(
+            text="In a checkout of llama-bench-harness, with this folder in reports/. It fetches the same images and "
+            "models by their hashes, measures the same cells into a folder of its own, and says whether the numbers "
+            "are the same:"
+        ),
         Code(text="\n".join(lines), language="sh"),
     ]
     if (latest.harness_source or "").endswith("-dirty"):
