@@ -215,6 +215,72 @@ def whatif(_context: Context, gpu: str, price: str = "", json: bool = False) -> 
     show_whatif(gpu, price=price, as_json=json)
 
 
+@task(
+    positional=["first", "second"],
+    help={
+        "first": "a folder under reports/, FOLDER#MACHINE, a session's file, or a machine's name",
+        "second": "likewise",
+        "json": "print the differences as JSON",
+    },
+)
+@_told
+def diff_env(_context: Context, first: str, second: str, json: bool = False) -> None:
+    """Show why two machines, or two days of one, may differ: fields that are not the same, the weightiest first."""
+    from harness.flows.diff_env import show_differences
+
+    show_differences(first, second, as_json=json)
+
+
+@task(
+    positional=["folder"],
+    help={
+        "folder": "a folder under reports/",
+        "record": "id of one record, or its beginning: only its cells are meant",
+        "of": "machine of the original, where the folder holds several",
+        "only": "only cells whose id matches this glob",
+        "into": "folder of the new records (default: a new one in reports/)",
+        "machine": "name of this machine in the records (default: from its hardware)",
+        "gate_wait": "seconds to wait for a quiet machine before each run (default 300)",
+    },
+    iterable=["only"],
+)
+@_told
+def reproduce(
+    _context: Context,
+    folder: str,
+    record: str = "",
+    of: str = "",
+    only: list[str] | None = None,
+    into: str = "",
+    machine: str = "",
+    gate_wait: float = 300.0,
+) -> None:
+    """Measure a report's cells again, with the same images and models, and say whether the numbers are the same."""
+    from harness.flows.reproduce import ReproduceRequest
+    from harness.flows.reproduce import reproduce as reproduce_report
+
+    reproduce_report(
+        ReproduceRequest(
+            folder=folder,
+            record=record,
+            of=of,
+            only=tuple(only or ()),
+            into=into,
+            machine=machine,
+            gate_wait_s=float(gate_wait),
+        )
+    )
+
+
+@task(positional=["folder"], help={"folder": "a folder under reports/", "json": "print the findings as JSON"})
+@_told
+def verify(_context: Context, folder: str, json: bool = False) -> None:
+    """Check a report's folder offline: records, hashes, journal, and every number of the report from the samples."""
+    from harness.flows.verify import verify as verify_folder
+
+    verify_folder(folder, as_json=json)
+
+
 @task(help={"file": "look only at what this matrix file needs", "json": "print the findings as JSON"})
 @_told
 def doctor(_context: Context, file: str = "", json: bool = False) -> None:

@@ -29,24 +29,26 @@ _CONFIDENCE = 0.95
 
 
 def device_reasons(
-    result: CellResult, then: MachineFacts, now: MachineFacts, device: Device
+    result: CellResult, then: MachineFacts, now: MachineFacts, title: str, devices: Sequence[Device]
 ) -> tuple[list[str], list[str]]:
     """Why another device forbids the comparison, and what is only to be remarked.
 
     Args:
-        device: what the cell would run on here.
+        title: what the cell would run on here, as records name it. devices: each of them.
     """
-    if device.name != result.device:
-        return [f"device: {result.device} then, {device.name} here"], []
-    if device.kind in {"gpu", "integrated"}:
-        before = next((known for known in then.devices if known.name == result.device), None)
-        if before is None:
-            return [], []
-        if before.memory_bytes != device.memory_bytes:
-            return [f"memory of the device: {before.memory_bytes} bytes then, {device.memory_bytes} here"], []
-        if before.driver != device.driver:
-            return [], [f"driver of {device.name}: {before.driver} then, {device.driver} here"]
-        return [], []
+    if title != result.device:
+        return [f"device: {result.device} then, {title} here"], []
+    if all(device.kind in {"gpu", "integrated"} for device in devices):
+        forbidden, remarks = [], []
+        for device in devices:
+            before = next((known for known in then.devices if known.name == device.name), None)
+            if before is not None and before.memory_bytes != device.memory_bytes:
+                forbidden.append(
+                    f"memory of the device: {before.memory_bytes} bytes then, {device.memory_bytes} bytes here"
+                )
+            elif before is not None and before.driver != device.driver:
+                remarks.append(f"driver of {device.name}: {before.driver} then, {device.driver} here")
+        return forbidden, list(dict.fromkeys(remarks))
     reasons = [
         f"{name}: {a} then, {b} here"
         for name, a, b in (
@@ -150,7 +152,7 @@ def overall(cells: Iterable[ReproducedCell]) -> Conclusion:
 
 def in_words(cell: ReproducedCell) -> str:
     """`reproduced: +0.4 % (within -2.9 to +3.0 %)`, `not comparable: device: ...`."""
-    if cell.ratio is None or cell.low is None or cell.high is None:
+    if cell.reasons or cell.ratio is None or cell.low is None or cell.high is None:
         return f"{cell.conclusion}: {'; '.join(cell.reasons)}" if cell.reasons else str(cell.conclusion)
     low, ratio, high = (100 * (value - 1) for value in (cell.low, cell.ratio, cell.high))
     where = "within" if cell.conclusion is Conclusion.REPRODUCED else "expected within"

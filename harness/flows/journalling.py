@@ -44,6 +44,10 @@ class JournalledImages:
         self._journal("pulling", {"image": ref})
         return self._images.pull(ref, idle_timeout_s=idle_timeout_s, on_bytes=on_bytes)
 
+    def registry_digest(self, ref: str) -> str:
+        """See `ImageStore.registry_digest`."""
+        return self._images.registry_digest(ref)
+
     def import_tar(self, tar: Path, *, tag: str) -> str:
         """See `ImageStore.import_tar`."""
         self._journal("importing", {"image": tag})

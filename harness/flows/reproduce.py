@@ -206,8 +206,9 @@ def _comparable(
         if failure is not None:
             why = [f"{failure.reason}: {failure.detail}"]
         if not why:
+            target = prepared.target(cell)
             parts = (
-                device_reasons(result, then, now, prepared.target(cell).device),
+                device_reasons(result, then, now, target.title, target.devices),
                 image_reasons(result.image, prepared.image(cell)),
                 model_reasons(result.model, prepared.model(cell)),
             )

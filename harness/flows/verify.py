@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from harness.analysis.audit import Audit, Finding, audit
+from harness.analysis.reproduction import judge, overall
 from harness.errors import BenchError, CellsFailedError, InputError
 from harness.flows.console import Display
 from harness.flows.publish import find_report_folder
 from harness.flows.read_matrix import read_matrix
 from harness.flows.workspace import Workspace, find_workspace
 from harness.report.report import render_report
+from harness.store.reproductions import Conclusion, read_reproduction
 from harness.store.sessions import Session, read_sessions
 
 MAX_LINES = 10
@@ -59,6 +61,7 @@ def findings_of(folder: Path, workspace: Workspace) -> tuple[Audit, tuple[Findin
     findings = list(looked_at.findings)
     findings += _report_lines(folder, simulated=simulated)
     findings += _promised_models(folder, workspace)
+    findings += _reproductions(folder)
     return looked_at, tuple(findings)
 
 
@@ -115,6 +118,29 @@ def _promised_models(folder: Path, workspace: Workspace) -> list[Finding]:
             if source is not None and source.sha256 and source.sha256 != model.sha256 and _same(session, matrix.sha256):
                 what = f"model {model.name} has SHA-256 {model.sha256}, and {source.sha256} is promised"
                 findings.append(Finding(where=f"sessions/{session.machine.machine}-{session.id}.json", what=what))
+    return findings
+
+
+def _reproductions(folder: Path) -> list[Finding]:
+    """Each conclusion, drawn again from the run values that the reproduction holds."""
+    findings = []
+    for path in sorted((folder / "reproductions").glob("*.json")):
+        where = f"reproductions/{path.name}"
+        try:
+            found = read_reproduction(path)
+        except InputError as error:
+            findings.append(Finding(where=where, what=error.what))
+            continue
+        comparable = sum(1 for cell in found.cells if cell.conclusion is not Conclusion.NOT_COMPARABLE)
+        for cell in found.cells:
+            if not cell.second_ns_per_token:
+                continue
+            values = (cell.first_ns_per_token, cell.second_ns_per_token)
+            if judge(cell.cell, *values, cells=comparable, day_sd=found.day_sd).conclusion is not cell.conclusion:
+                what = f"{cell.cell} is said to be {cell.conclusion}, which its values do not say"
+                findings.append(Finding(where=where, what=what))
+        if overall(found.cells) is not found.conclusion:
+            findings.append(Finding(where=where, what=f"it says {found.conclusion}, and its cells do not"))
     return findings
 
 

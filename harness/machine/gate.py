@@ -14,7 +14,8 @@ from pathlib import Path
 from threading import Event
 
 from harness.machine.device_gate import Condition
-from harness.machine.facts import MachineRoots, memory_available_bytes, memory_used_bytes
+from harness.machine.facts import memory_available_bytes, memory_used_bytes
+from harness.machine.roots import MachineRoots
 
 WINDOW_S = 2.0
 """CPU time is looked at over this long. Not the load average: that still counts our own last run."""

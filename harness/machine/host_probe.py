@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.machine.cgroups import ContainerGroup
-from harness.machine.facts import MachineRoots
+from harness.machine.roots import MachineRoots
 from harness.values.telemetry import HOST_FIELDS, HostReading
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")

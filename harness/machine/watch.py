@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from harness.machine.facts import MachineRoots
 from harness.machine.host_probe import HostProbe
+from harness.machine.roots import MachineRoots
 from harness.machine.sampler import INTERVAL_S, Sampler, Watched
 from harness.machine.vendors import VENDORS
 from harness.machine.vendors.probing import blind

@@ -11,7 +11,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
     latest = data.machines[-1].latest
     source = (latest.harness_source or "").removesuffix("-dirty")
     lines = [f"git checkout {source}"] if source else []
-    lines.append(f"./bench reproduce reports/{data.name}")
+    call = f"./bench reproduce reports/{data.name}"
+    lines += [f"{call} --of {m.machine.machine}" for m in data.machines] if data.several else [call]
     blocks: list[Block] = [
         Heading(level=2, text="Do it again"),
         Paragraph(
