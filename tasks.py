@@ -45,6 +45,7 @@ def _told(function: Callable[..., None]) -> Callable[..., None]:
         "strict": "fail a run instead of flagging it when the machine does not become quiet",
         "gate_wait": "seconds to wait for a quiet machine before each run (default 300)",
         "retry_failed": "run cells again that failed before",
+        "only_stale": "run only what was measured before with another image, model, device, driver or protocol",
         "budget": "as many whole rounds as fit into this time, such as 30m or 2h; at least those of the preset",
         "locked": "measure exactly the images and models of the lock beside the file (see `invoke lock`)",
     },
@@ -60,6 +61,7 @@ def matrix(
     strict: bool = False,
     gate_wait: float = 300.0,
     retry_failed: bool = False,
+    only_stale: bool = False,
     budget: str = "",
     locked: bool = False,
 ) -> None:
@@ -76,6 +78,7 @@ def matrix(
             strict=strict,
             gate_wait_s=float(gate_wait),
             retry_failed=retry_failed,
+            only_stale=only_stale,
             budget_s=read_budget(budget),
             locked=locked,
         )

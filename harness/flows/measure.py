@@ -27,6 +27,7 @@ from harness.flows.new_session import new_session
 from harness.flows.prepare import Prepared, Target, local_models, prepare
 from harness.flows.read_matrix import Plan, read_matrix
 from harness.flows.run_once import Setting, model_identities
+from harness.flows.stale import find_stale
 from harness.flows.strategy import choose_strategy
 from harness.flows.workspace import Workspace, find_workspace
 from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
@@ -38,9 +39,10 @@ from harness.matrix.rounds import group_cells
 from harness.report.report import write_report
 from harness.store.history import History
 from harness.store.records import RecordStore
-from harness.store.sessions import stored
+from harness.store.sessions import Session, read_sessions, stored
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
 from harness.values.matrix import Matrix
+from harness.values.plan import Group
 
 MEMORY_SHARE = 0.9
 """Of the machine's memory that a container may have, unless the matrix says; harness and engine need the rest."""
@@ -59,6 +61,7 @@ class MeasureRequest:
     retry_failed: bool = False
     budget_s: float | None = None
     locked: bool = False
+    only_stale: bool = False
 
 
 def measure(request: MeasureRequest, *, workspace: Workspace | None = None, display: Display | None = None) -> None:
@@ -234,10 +237,10 @@ def _campaign(
     )
     groups = make_groups(group_cells(plan.cells), setting)
     session = new_session(session_id, plan, machine=machine, engine=engine_facts, prepared=prepared, groups=groups)
+    _repair(store, machine, display)
+    if request.only_stale:
+        groups, session = _stale_only(groups, session, store, display)
     setting = replace(setting, session_sha256=str(stored(session)["content_sha256"]))
-    repaired = store.repair(machine.machine)
-    if repaired:
-        display.say(repaired)
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
     history.keys = frozenset(group.key for group in groups)
     campaign = Campaign(
@@ -251,13 +254,31 @@ def _campaign(
     )
     left = campaign.left()
     if not left:
-        display.say("everything is measured already; --fresh starts again")
+        nothing = "nothing that was measured is stale" if request.only_stale else "everything is measured already"
+        display.say(f"{nothing}; --fresh starts again")
         return campaign, store
     if history.outcomes:
         display.say(f"continuing: {left} runs are left")
     store.write_matrix(matrix.path.read_bytes())
     store.write_session(session)
     return campaign, store
+
+
+def _repair(store: RecordStore, machine: MachineFacts, display: Display) -> None:
+    repaired = store.repair(machine.machine)
+    if repaired:
+        display.say(repaired)
+
+
+def _stale_only(
+    groups: tuple[Group, ...], session: Session, store: RecordStore, display: Display
+) -> tuple[tuple[Group, ...], Session]:
+    """The groups to be run again, and the session with the keys under which everything else is kept."""
+    records = store.read(session.machine.machine)
+    stale = find_stale(groups, records, read_sessions(store.folder), session)
+    for cell, why in stale.why.items():
+        display.say(f"stale: {cell}: {'; '.join(why)}")
+    return stale.groups, replace(session, keys=stale.keys, only_stale=True)
 
 
 def _simulated(prepared: Prepared) -> bool:

@@ -35,7 +35,7 @@ from harness.values.container import BindMount, ContainerSpec
 from harness.values.facts import ModelFacts
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.protocols import Engine
-from harness.values.record import Outcome, Record, Run
+from harness.values.record import FIRST_PROTOCOL, PROTOCOL, Outcome, Record, Run
 
 WARM_UP_REPETITIONS = 1
 """The warm-up round reads the model into the page cache, compiles what is compiled at run time, and is looked at with
@@ -89,7 +89,9 @@ def command(cells: Sequence[Cell], prepared: Prepared, *, repetitions: int, verb
 
 
 def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
-    """Names what these cells share whatever the round: image, model, device and every parameter, but not the tests.
+    """Names what these cells share whatever the round: image, model, device, driver, protocol and every parameter.
+
+    The tests are not in it.
 
     Resuming and reading go by it: samples under another key are of another thing.
     """
@@ -106,6 +108,12 @@ def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
     if first.device not in {DEFAULT, SOFTWARE}:
         # Several cards of one name are told apart by their places.
         identity["places"] = [device.pci or device.index for device in target.devices]
+    drivers = sorted({device.driver for device in target.devices if device.driver})
+    if drivers:
+        # Another driver is another thing under the same numbers. A CPU has none.
+        identity["drivers"] = drivers
+    if PROTOCOL != FIRST_PROTOCOL:
+        identity["protocol"] = PROTOCOL
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 

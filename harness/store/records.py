@@ -209,7 +209,32 @@ class RecordStore:
         """
         self._taken.pop(machine, None)
         files = (self.path(machine), self.folder / "journal" / f"{machine}.jsonl")
-        return "; ".join(said for path in files if (said := _cut_torn_line(path)))
+        said = "; ".join(said for path in files if (said := _cut_torn_line(path)))
+        self._complete_journal(machine)
+        return said
+
+    def _complete_journal(self, machine: str) -> None:
+        """Note the records that were written just before the program died, and whose note was not."""
+        noted = self._noted(machine)
+        for record in self.read(machine):
+            if record.id not in noted:
+                fields = {"record": record.id, "run": record.run.key, "round": record.run.round, "noted": "afterwards"}
+                self.journal(machine, "recorded", fields)
+
+    def _noted(self, machine: str) -> frozenset[object]:
+        try:
+            lines = (self.folder / "journal" / f"{machine}.jsonl").read_bytes().splitlines()
+        except FileNotFoundError:
+            return frozenset()
+        found = set()
+        for line in lines:
+            try:
+                event = loads(line)
+            except JsonError:
+                continue
+            if isinstance(event, dict) and event.get("event") == "recorded":
+                found.add(event.get("record"))
+        return frozenset(found)
 
     def journal(self, machine: str, event: str, fields: Mapping[str, object]) -> None:
         """Note a change of state, before its side effect.
@@ -258,6 +283,7 @@ class RecordStore:
         if not moved:
             return None
         target = self.folder / "archive" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+        self.journal(machine, "archiving", {"to": target.name})
         for path in moved:
             place = target / path.relative_to(self.folder)
             make_folder(place.parent)

@@ -25,6 +25,7 @@ class Session:
 
     Attributes:
         id: UTC time and a random part; sorts by time.
+        only_stale: only what had become stale was run; the rest was kept.
         harness_python: version of Python. harness_lock_sha256: hash of `requirements.lock`, which names every package
             with its hash; None where it is not there.
         harness_source: commit of the harness, with `-dirty` where it was changed; None outside of git.
@@ -59,6 +60,7 @@ class Session:
     cells: tuple[Cell, ...]
     keys: Mapping[str, str]
     until: float | None = None
+    only_stale: bool = False
     harness_python: str | None = None
     harness_lock_sha256: str | None = None
 

@@ -11,7 +11,9 @@ from harness.values.cell import Cell
 from harness.values.failure import Failure
 from harness.values.telemetry import Telemetry
 
-PROTOCOL = "paired-rounds/1"
+FIRST_PROTOCOL = "paired-rounds/1"
+"""Runs under it are keyed without a protocol, as all were at first."""
+PROTOCOL = FIRST_PROTOCOL
 
 
 DURING = ("device_memory", "device_busy")

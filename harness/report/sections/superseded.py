@@ -12,10 +12,16 @@ def render(data: ReportData) -> tuple[Block, ...]:
     rows = tuple((m.machine.machine, *_row(old)) for m in data.machines for old in m.superseded_cells)
     if not rows:
         return ()
+    stale = [m.machine.machine for m in data.machines if m.latest.only_stale]
+    text = "Kept in the records and in no table above, since something that a number depends on changed."
+    if stale:
+        text += (
+            f" The last start on {', '.join(stale)} measured only such cells again (--only-stale) and kept the rest."
+        )
     columns = ("Machine", "Cell", "Measured", "Runs", "Tokens/s then", "Why it does not count")
     return (
         Heading(level=2, text="Superseded"),
-        Paragraph(text="Kept in the records and in no table above, since something that a number depends on changed."),
+        Paragraph(text=text),
         Table(columns=columns, rows=rows, align=("left", "left", "left", "right", "right", "left")),
     )
 
