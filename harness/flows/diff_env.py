@@ -72,7 +72,7 @@ def find_session(text: str, workspace: Workspace) -> Session:
             where=text,
             remedy="Name a folder such as reports/demo, a file in its sessions/, or a machine.",
         )
-    return max(found, key=lambda session: session.id)
+    return max(found, key=lambda session: session.started_utc)
 
 
 def _of_folder(folder: Path, part: str, text: str) -> Session:

@@ -39,7 +39,7 @@ from harness.matrix.rounds import group_cells
 from harness.report.report import write_report
 from harness.store.history import History
 from harness.store.records import RecordStore
-from harness.store.sessions import Session, read_sessions, stored
+from harness.store.sessions import Session, read_sessions
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
 from harness.values.matrix import Matrix
 from harness.values.plan import Group
@@ -213,6 +213,10 @@ def _campaign(
         # What comes from a fake is kept apart from real results, whatever it looks like.
         store = RecordStore(store.folder / "simulated", simulated=True)
         display.say("simulated: an image or a device is a stand-in; the results go to a folder of their own")
+    # An engine that refuses a mount names the folder, and so may the command that was called.
+    store.redaction = store.redaction.without_folders(
+        (workspace.cache, matrix.path.absolute().parent, *(m.path.parent for m in local.values()))
+    )
     if request.fresh:
         archived = store.archive(machine.machine)
         if archived:
@@ -240,7 +244,7 @@ def _campaign(
     _repair(store, machine, display)
     if request.only_stale:
         groups, session = _stale_only(groups, session, store, display)
-    setting = replace(setting, session_sha256=str(stored(session)["content_sha256"]))
+    setting = replace(setting, session_sha256=store.session_sha256(session))
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
     history.keys = frozenset(group.key for group in groups)
     campaign = Campaign(

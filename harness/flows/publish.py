@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from harness.analysis.results import MachineResults, read_results
@@ -30,6 +31,7 @@ def rebuild_report(file: str, *, publish: bool) -> None:
     display.say(f"report: {report}")
     if publish:
         problems = [problem for machine in read_results(folder) for problem in _objections(machine)]
+        problems += _paths_told(folder)
         problems += _changed_models(file, folder, workspace, display)
         for problem in problems:
             display.say(f"  {problem}")
@@ -63,6 +65,13 @@ def _objections(results: MachineResults) -> list[str]:
     if any((session.harness_source or "-dirty").endswith("-dirty") for session in results.sessions):
         found.append(f"{name}: measured by a harness whose changes are in no commit")
     return found
+
+
+def _paths_told(folder: Path) -> list[str]:
+    """The matrix file is copied as it is: a model of the user's is best named relative to it."""
+    text = (folder / "matrix.yaml").read_text(encoding="utf-8", errors="replace")
+    told = re.findall(r"file:\s*[\"']?((?:/|~/?)[^\s\"',}]+)", text)
+    return [f"matrix.yaml names a file by its place on this machine, {path}: write it relative" for path in told]
 
 
 def _changed_models(file: str, folder: Path, workspace: Workspace, display: Display) -> list[str]:

@@ -19,7 +19,8 @@ from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError, decode, encode
 from harness.store.files import append_line, check_writable, make_folder, write_whole
 from harness.store.migrations import SCHEMA, VERSION, VersionError, migrate
-from harness.store.sessions import Session, write_session
+from harness.store.redaction import Redaction
+from harness.store.sessions import Session, stored, write_session
 from harness.values.record import Record
 
 SCHEMA_FILE = Path(__file__).with_name("record.schema.json")
@@ -32,9 +33,10 @@ def canonical(data: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8")
 
 
-def to_json(record: Record) -> dict[str, Any]:
+def to_json(record: Record, redaction: Redaction | None = None) -> dict[str, Any]:
     """The stored form of a record, with its id filled in: the SHA-256 of everything else."""
-    data = {"schema": SCHEMA, "version": VERSION, **encode(replace(record, id=""))}
+    redaction = redaction or Redaction()
+    data = {"schema": SCHEMA, "version": VERSION, **redaction.json(encode(replace(record, id="")))}
     del data["id"]
     return {"id": hashlib.sha256(canonical(data)).hexdigest(), **data}
 
@@ -99,6 +101,7 @@ class RecordStore:
     def __init__(self, folder: Path, *, simulated: bool = False) -> None:
         self.folder = folder
         self.simulated = simulated
+        self.redaction = Redaction.of(os.environ)
         self._taken: dict[str, set[tuple[str, int, int]]] = {}
 
     def check_writable(self) -> None:
@@ -156,7 +159,7 @@ class RecordStore:
             self._taken[record.machine] = {_attempt(known) for known in self.read(record.machine)}
         if _attempt(record) in self._taken[record.machine]:
             raise ValueError(f"{_attempt_text(record)} is recorded already")
-        data = to_json(record)
+        data = to_json(record, self.redaction)
         found = complaints(data, SCHEMA_FILE)
         if found:
             raise ValueError(f"not a record: {'; '.join(found)}")
@@ -243,7 +246,7 @@ class RecordStore:
             MachineError: it cannot be written.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = canonical({"at_utc": now, "event": event, **fields})
+        line = canonical({"at_utc": now, "event": event, **self.redaction.json(fields)})
         append_line(self.folder / "journal" / f"{machine}.jsonl", line)
 
     def write_session(self, session: Session) -> None:
@@ -252,7 +255,11 @@ class RecordStore:
         Raises:
             MachineError: they cannot be written.
         """
-        write_session(self.folder, session)
+        write_session(self.folder, session, self.redaction)
+
+    def session_sha256(self, session: Session) -> str:
+        """The hash that a session will have once it is written."""
+        return str(stored(session, self.redaction)["content_sha256"])
 
     def write_matrix(self, data: bytes) -> None:
         """Keep a copy of the matrix file, so that the folder can be understood by itself.

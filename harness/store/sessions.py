@@ -12,6 +12,7 @@ from harness.errors import InputError
 from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError, decode, encode
 from harness.store.files import write_whole
+from harness.store.redaction import Redaction
 from harness.values.cell import Cell
 from harness.values.facts import EngineFacts, ImageFacts, MachineFacts, ModelFacts
 
@@ -96,19 +97,19 @@ def content_sha256(data: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def stored(session: Session) -> dict[str, object]:
+def stored(session: Session, redaction: Redaction) -> dict[str, object]:
     """The stored form of a session, with its hash, which every record of it repeats."""
-    data = {"schema": SCHEMA, "version": VERSION, **encode(published(session))}
+    data = {"schema": SCHEMA, "version": VERSION, **redaction.json(encode(published(session)))}
     return {**data, "content_sha256": content_sha256(data)}
 
 
-def write_session(folder: Path, session: Session) -> None:
+def write_session(folder: Path, session: Session, redaction: Redaction | None = None) -> None:
     """Write a session, once.
 
     Raises:
         MachineError: it cannot be written.
     """
-    data = stored(session)
+    data = stored(session, redaction or Redaction())
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(session_path(folder, session.machine.machine, session.id), text.encode() + b"\n")
 
@@ -123,7 +124,8 @@ def read_sessions(folder: Path) -> dict[str, Session]:
     for path in sorted((folder / "sessions").glob("*.json")):
         session = read_session(path)
         found[session.id] = session
-    return dict(sorted(found.items()))
+    # Ids have whole seconds, and two starts can lie within one.
+    return dict(sorted(found.items(), key=lambda item: (item[1].started_utc, item[0])))
 
 
 def read_session(path: Path) -> Session:

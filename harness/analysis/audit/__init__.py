@@ -73,7 +73,7 @@ def audit(folder: Path, *, simulated: bool = False) -> Audit:
 def _matrix(folder: Path, sessions: Mapping[str, Session]) -> list[Finding]:
     if not sessions:
         return []
-    latest = max(sessions.values(), key=lambda session: session.id)
+    latest = max(sessions.values(), key=lambda session: session.started_utc)
     try:
         actual = hashlib.sha256((folder / "matrix.yaml").read_bytes()).hexdigest()
     except OSError as error:

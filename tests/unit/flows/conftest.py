@@ -291,6 +291,7 @@ class Harness:
     bench: FakeBench = field(default_factory=FakeBench)
     engine_class: type[ReplayEngine] = AsIfReal
     image: ImageFacts = IMAGE
+    model: ModelFacts = GEMMA
     had: list[str] = field(default_factory=list)
     missing: dict[str, BenchError] = field(default_factory=dict)
     no_engine: BenchError | None = None
@@ -338,7 +339,7 @@ class Harness:
     def prepare_model(self, source: Any, **how: Any) -> ModelFacts:
         if source.kind == "file":
             return real_prepare_model(source, **how)
-        return self._have(f"model {source.name}", replace(GEMMA, name=source.name))
+        return self._have(f"model {source.name}", replace(self.model, name=source.name))
 
     def _have(self, what: str, found: Any) -> Any:
         self.had.append(what)

@@ -69,3 +69,11 @@ def test_a_session_that_is_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sessions" / "a-b.json").write_text("{")
     with pytest.raises(InputError, match="cut off"):
         read_sessions(tmp_path)
+
+
+def test_two_starts_within_one_second_stand_in_their_order(tmp_path: Path, session: Session) -> None:
+    first = replace(session, id="20261124T001309Z-ffffff", started_utc="2026-11-24T00:13:09.100Z")
+    second = replace(session, id="20261124T001309Z-000000", started_utc="2026-11-24T00:13:09.900Z")
+    for one in (second, first):
+        write_session(tmp_path, one)
+    assert list(read_sessions(tmp_path)) == [first.id, second.id]
