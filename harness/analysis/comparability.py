@@ -10,6 +10,9 @@ KINDS = ("ranked", "synthetic", "software")
 """`ranked`: real weights on a real device. `synthetic`: seeded noise, comparable with its like only. `software`: a
 software device stands for no hardware."""
 
+ALL_LAYERS = 99
+"""What `-ngl` is passed to mean all of them, of a model whose number of layers is not known."""
+
 
 def kind(result: CellResult) -> str:
     """In which of the tables a result stands."""
@@ -21,8 +24,9 @@ def kind(result: CellResult) -> str:
 def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
     """What has to be equal before two rates may be put in an order, as named fields.
 
-    The offload is the parameter as asked for on a GPU; a CPU has nothing to offload to, so it is left out there. With
-    several devices `layer` is llama.cpp's own split mode, and with `none` one of them computes.
+    The offload is the parameter as asked for on a GPU, `all` where it is more than there are layers; a CPU has nothing
+    to offload to, so it is left out there. With several devices `layer` is llama.cpp's own split mode, and with `none`
+    one of them computes. Where flash attention was left to llama.cpp, it is what the log says was chosen.
     """
     model = result.model
     weights = (model.tensors_sha256 or model.sha256) if model else result.cell.model
@@ -37,13 +41,26 @@ def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
     split = result.n_devices > 1 and mode != "none"
     fields += [("devices", result.n_devices if split else 1), ("split_mode", mode or ("layer" if split else None))]
     fields += [
-        (parameter.name, result.cell.params.get(parameter.name))
+        (parameter.name, _effective(result, parameter.name))
         for parameter in PARAMETERS.values()
         if parameter.ranked
         and parameter.name != "split_mode"
         and not (parameter.name == "n_gpu_layers" and result.cell.backend == "cpu")
     ]
     return tuple(fields)
+
+
+def _effective(result: CellResult, name: str) -> object:
+    """What a parameter comes to: other numbers can mean the same, and `auto` means what was chosen."""
+    value = result.cell.params.get(name)
+    if name == "flash_attn" and value == "auto" and result.log is not None and result.log.flash_attn is not None:
+        return int(result.log.flash_attn)
+    if name == "n_gpu_layers" and isinstance(value, int):
+        layers = result.model.n_layers if result.model else None
+        # The output layer is one more; 99 is what is passed to mean all, -1 what new builds call all.
+        everything = value < 0 or (value > layers if layers is not None else value >= ALL_LAYERS)
+        return "all" if everything else value
+    return value
 
 
 def differences(first: CellResult, second: CellResult) -> tuple[str, ...]:
