@@ -40,7 +40,7 @@ from harness.report.report import write_report
 from harness.store.history import History
 from harness.store.records import RecordStore
 from harness.store.sessions import Session, read_sessions
-from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
+from harness.values.facts import Device, ImageFacts, MachineFacts, ModelFacts
 from harness.values.matrix import Matrix
 from harness.values.plan import Group
 
@@ -212,7 +212,7 @@ def _campaign(
     if _simulated(prepared):
         # What comes from a fake is kept apart from real results, whatever it looks like.
         store = RecordStore(store.folder / "simulated", simulated=True)
-        display.say("simulated: an image or a device is a stand-in; the results go to a folder of their own")
+        display.say("simulated: an image, a device or a model is a stand-in; the results go to a folder of their own")
     # An engine that refuses a mount names the folder, and so may the command that was called.
     store.redaction = store.redaction.without_folders(
         (workspace.cache, matrix.path.absolute().parent, *(m.path.parent for m in local.values()))
@@ -286,11 +286,13 @@ def _stale_only(
 
 
 def _simulated(prepared: Prepared) -> bool:
-    """Whether any image or device is made for tests."""
+    """Whether any image, device or model is made for tests."""
     targets = [target for target in prepared.targets.values() if isinstance(target, Target)]
     devices = [device for target in targets for device in target.devices]
     images = [image for image in prepared.images.values() if isinstance(image, ImageFacts)]
-    return any(device.simulated for device in devices) or any(image.simulated for image in images)
+    models = [model for model in prepared.models.values() if isinstance(model, ModelFacts)]
+    facts: tuple[Device | ImageFacts | ModelFacts, ...] = (*devices, *images, *models)
+    return any(fact.simulated for fact in facts)
 
 
 def _history(store: RecordStore, machine: str, *, retry_failed: bool) -> History:

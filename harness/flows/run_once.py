@@ -308,6 +308,7 @@ def run_once(
         simulated=setting.simulated
         or setting.engine.simulated
         or image.simulated
+        or model.simulated
         or any(device.simulated for device in target.devices),
         telemetry=telemetry,
         invalid=violations(telemetry),

@@ -176,6 +176,7 @@ class ModelFacts:
         file_type: quantization as the header names it.
         bytes_per_token: of weights that generating one token reads; None where the header does not say how many
             experts a token uses, and in records made before it was noted.
+        simulated: no model, but what stands in for one in a test; nothing from it can be published.
     """
 
     name: str
@@ -193,3 +194,4 @@ class ModelFacts:
     n_layers: int | None = None
     context_length: int | None = None
     licence: str = ""
+    simulated: bool = False
