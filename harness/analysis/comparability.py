@@ -33,6 +33,9 @@ def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
     fields: list[tuple[str, object]] = [
         ("kind", kind(result)),
         ("model weights", weights),
+        ("measurement", result.cell.test.measurement),
+        ("n_parallel", result.cell.test.n_parallel),
+        ("page cache", "cold" if result.cell.test.cold else "warm"),
         ("n_prompt", result.cell.test.n_prompt),
         ("n_gen", result.cell.test.n_gen),
         ("n_depth", result.cell.test.n_depth),

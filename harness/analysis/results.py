@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
 
+from harness.analysis.metrics import MetricResult, metric_results, run_metrics
 from harness.analysis.observed import Observed, merged_checks, observed
 from harness.analysis.superseded import Superseded, superseded
 from harness.analysis.validity import InvalidRun, Picked, pick, wanted_repeats
@@ -35,7 +36,7 @@ from harness.values.record import Check, Outcome, Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunValue:
-    """One counted run of a cell: its value and its samples, all in ns."""
+    """One counted run of a cell: its value and its samples, all in ns; `metrics` by name, in their units."""
 
     round: int
     session: str
@@ -43,6 +44,7 @@ class RunValue:
     ns_per_token: float
     samples_ns: tuple[int, ...]
     gate_passed: bool
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,16 @@ class CellResult:
             return None
         found = median_interval([run.ns_per_token for run in self.runs], confidence=self.confidence)
         return rate_interval(found) if found else None
+
+    @property
+    def metrics(self) -> tuple[MetricResult, ...]:
+        """Its metrics over the counted runs, with the intervals of their medians."""
+        by_run = [run.metrics for run in self.runs]
+        return metric_results(self.cell, by_run, confidence=self.confidence, screening=self.screening)
+
+    def metric(self, name: str) -> MetricResult | None:
+        """One of its metrics; None where its runs do not tell it."""
+        return next((found for found in self.metrics if found.metric.name == name), None)
 
     @property
     def between_runs(self) -> float | None:
@@ -242,6 +254,7 @@ def _cell_result(cell: Cell, session: Session, picked: Picked) -> CellResult:
                     ns_per_token=run_value(outcome.samples_ns, n_tokens=cell.test.n_tokens),
                     samples_ns=outcome.samples_ns,
                     gate_passed=bool(record.gate.get("passed", True)),
+                    metrics=run_metrics(cell, outcome),
                 )
             )
     warm_up = by_round.get(0)

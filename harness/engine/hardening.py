@@ -50,7 +50,7 @@ def container_config(
         "Entrypoint": list(spec.argv),
         "Cmd": [],
         "Env": [f"{key}={value}" for key, value in _environment(spec).items()],
-        "User": USER,
+        "User": spec.user or USER,
         # A fixed name: the default is random, and it lies in the environment, whose size moves the stack.
         "Hostname": "llama-bench",
         "Labels": {**spec.labels, MANAGED_LABEL: "1"},

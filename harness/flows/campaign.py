@@ -15,8 +15,9 @@ from harness.flows.console import Display, RunsDisplay
 from harness.flows.interrupts import Interrupts
 from harness.flows.observe import resident_bytes
 from harness.flows.progress import after_round, result, title
-from harness.flows.run_once import Setting, failed_without_container, run_key, run_once
-from harness.machine.page_cache import read_through
+from harness.flows.run_once import failed_without_container, run_key, run_once
+from harness.flows.setting import Setting
+from harness.machine.page_cache import drop, read_through
 from harness.machine.sampler import Sampler
 from harness.matrix.strategies import Strategy
 from harness.store.history import History, failures
@@ -157,8 +158,15 @@ class Campaign:
         return watch.during(self.setting.prepared.target(cell).devices) if watch else nullcontext()
 
     def _warm_page_cache(self, run: Run) -> None:
-        """Read the model once in each start: a campaign that is continued has its warm-up round behind it."""
+        """Read the model once in each start: a campaign that is continued has its warm-up round behind it.
+
+        A cell that measures a cold start has it dropped instead, and read again by whoever comes next.
+        """
         path = self.setting.prepared.model(run.cells[0]).path
+        if run.cells[0].test.cold:
+            drop(path)
+            self._read.discard(path)
+            return
         if path not in self._read and run.round > 0:
             read_through(path)
         self._read.add(path)

@@ -26,7 +26,8 @@ from harness.flows.listing import Lister
 from harness.flows.new_session import new_session
 from harness.flows.prepare import Prepared, Target, local_models, prepare
 from harness.flows.read_matrix import Plan, read_matrix
-from harness.flows.run_once import Setting, model_identities
+from harness.flows.run_once import model_identities
+from harness.flows.setting import Setting
 from harness.flows.stale import find_stale
 from harness.flows.strategy import choose_strategy
 from harness.flows.workspace import Workspace, find_workspace

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from harness.measure.placement import on_host
 from harness.measure.telemetry import telemetry
-from harness.measure.windows import windows
 from harness.values.backend import BACKENDS
-from harness.values.bench import BenchOutput, LogFacts
+from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.container import ContainerExit
 from harness.values.facts import ModelFacts
 from harness.values.sampled import Sampled
-from harness.values.telemetry import Telemetry
+from harness.values.telemetry import Telemetry, Window
 
 
-def observed(cells: Sequence[Cell], ended: ContainerExit, output: BenchOutput, sampled: Sampled) -> Telemetry:
-    """The telemetry of a run. Never raises: what goes wrong is its `problem`."""
+def observed(sampled: Sampled, ended: ContainerExit, windows: Callable[[int | None], tuple[Window, ...]]) -> Telemetry:
+    """The telemetry of a run. Never raises: what goes wrong is its `problem`.
+
+    Args:
+        windows: those of the run, given when it was first looked at, on the monotonic clock.
+    """
     try:
         looks = [device.readings[0].at_ns for device in sampled.devices if device.readings]
         begin_ns = min([*looks, *(reading.at_ns for reading in sampled.host[:1])], default=None)
-        found = windows(cells, ended, output, begin_ns=begin_ns)
-        return telemetry(sampled, found, started_ns=ended.started_ns)
+        return telemetry(sampled, windows(begin_ns), started_ns=ended.started_ns)
     except Exception as error:  # noqa: BLE001 - see above
         problem = f"telemetry could not be summarised: {type(error).__name__}: {error}"[:300]
         return Telemetry(interval_ms=sampled.interval_ms, problem=problem)

@@ -16,6 +16,7 @@ from harness.artifacts.answers import Probe
 from harness.artifacts.binaries import image_binaries
 from harness.artifacts.images import prepare_image
 from harness.artifacts.models import prepare_model
+from harness.artifacts.program_help import program_options
 from harness.errors import ArtifactError, InputError
 from harness.flows.console import Display
 from harness.flows.listing import Lister
@@ -29,6 +30,7 @@ from harness.values.container import Passthrough
 from harness.values.facts import Device, EngineFacts, ImageFacts, ModelFacts
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.matrix import Matrix
+from harness.values.measurement import BENCH, MEASUREMENTS
 from harness.values.protocols import ImageStore
 from harness.values.record import Check
 
@@ -119,6 +121,16 @@ def _with_binaries(facts: ImageFacts, store: ImageStore, workspace: Workspace) -
     return replace(facts, binaries=found)
 
 
+def _with_programs(facts: ImageFacts, cells: Sequence[Cell], probe: Probe, workspace: Workspace) -> ImageFacts:
+    """The image with the options of the programs that its cells need beside llama-bench."""
+    needed = {MEASUREMENTS[c.test.measurement].program for c in cells if c.test.measurement != BENCH}
+    programs = {
+        program: program_options(facts.id, facts.binary_dir, program, probe=probe, cache=workspace.cache)
+        for program in sorted(needed)
+    }
+    return replace(facts, programs=programs) if programs else facts
+
+
 def local_models(matrix: Matrix, cells: Sequence[Cell], workspace: Workspace) -> dict[str, ModelFacts]:
     """Verify the models that are files of the user, before anything is started.
 
@@ -173,7 +185,8 @@ def prepare(
                     progress=step,
                 )
                 step("hashing its programs and libraries", None, None)
-                images[name] = _with_binaries(facts, store, workspace)
+                facts = _with_binaries(facts, store, workspace)
+                images[name] = _with_programs(facts, [c for c in runnable if c.image == name], probe, workspace)
             except ArtifactError as error:
                 images[name] = _as_failure(error)
     runnable = [c for c in runnable if isinstance(images[c.image], ImageFacts)]

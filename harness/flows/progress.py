@@ -10,6 +10,7 @@ from harness.stats.until import relative_half_width
 from harness.stats.verdicts import CONFIDENCE
 from harness.store.history import History
 from harness.values.cell import Cell
+from harness.values.measurement import BATCHED, BENCH
 from harness.values.plan import Group
 from harness.values.record import Outcome, Record, Run
 
@@ -39,11 +40,19 @@ def result(record: Record, history: History) -> str:
 def _outcome(outcome: Outcome, cell: Cell, run: Run, history: History) -> str:
     if outcome.failure is not None:
         return f"{cell.test.name} {outcome.failure.reason}: {outcome.failure.detail[:120]}"
-    words = f"{cell.test.name} {rate(run_value(outcome.samples_ns, n_tokens=cell.test.n_tokens)):.4g} t/s"
+    words = f"{cell.test.name} {_shown(run_value(outcome.samples_ns, n_tokens=cell.test.n_tokens), cell)}"
     values = _values(run.key, cell, history)
     if run.round < FEWEST or len(values) < FEWEST:
         return words
-    return f"{words} (median {rate(median(values)):.4g} ±{_percent(_width(values))})"
+    return f"{words} (median {_shown(median(values), cell)} ±{_percent(_width(values))})"
+
+
+def _shown(ns_per_token: float, cell: Cell) -> str:
+    """A rate; of latency the time to first token, and of loading how long it took."""
+    test = cell.test
+    if test.measurement in {BENCH, BATCHED}:
+        return f"{rate(ns_per_token):.4g} t/s"
+    return f"{ns_per_token * test.n_tokens / 1e6:.4g} ms"
 
 
 def after_round(round_: int, groups: Sequence[Group], history: History) -> str:

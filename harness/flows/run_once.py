@@ -5,36 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event
 
 from harness.artifacts.hashing import file_identity
-from harness.artifacts.models import MODEL_PATH
-from harness.engine.running import run as run_container
-from harness.flows.gatekeeper import Gate
-from harness.flows.listing import cache_mounts, container_environment
 from harness.flows.observe import observed
 from harness.flows.prepare import Prepared
-from harness.formats import llama_bench as bench_output
-from harness.formats import llama_log
+from harness.flows.run_container import container_of, in_container, isolation
+from harness.flows.setting import Setting
 from harness.machine.devices import DEFAULT, SOFTWARE
 from harness.machine.gate import GateResult
 from harness.machine.sampler import Sampler
-from harness.machine.watch import Watch
 from harness.measure.diagnosis import explained, relevant_stderr
-from harness.measure.llama_bench import argv as bench_argv
-from harness.measure.proof import judge, ran_on_software
+from harness.measure.measurements import MEASURERS
+from harness.measure.proof import ran_on_software
 from harness.measure.validity import violations
-from harness.values.backend import BACKENDS
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
-from harness.values.container import BindMount, ContainerSpec
 from harness.values.facts import ModelFacts
 from harness.values.failure import Failure, Phase, Reason
-from harness.values.protocols import Engine
+from harness.values.measured import Asked
+from harness.values.measurement import BENCH
 from harness.values.record import FIRST_PROTOCOL, PROTOCOL, Outcome, Record, Run
 
 WARM_UP_REPETITIONS = 1
@@ -44,33 +37,6 @@ WARM_UP_REPETITIONS = 1
 DEFAULT_TIMEOUT_S = 600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What all runs of one start have in common.
-
-    Attributes:
-        session_sha256: hash of the session's facts, which each record repeats.
-        identities: of the model files by their keys, taken when their hashes were checked.
-    """
-
-    matrix: str
-    matrix_sha256: str
-    machine: str
-    session: str
-    session_sha256: str = ""
-    repetitions: int
-    memory_bytes: int
-    kernel_caches: Path
-    prepared: Prepared
-    identities: Mapping[str, str | None] = field(default_factory=dict)
-    engine: Engine
-    gate: Gate
-    journal: Callable[[str, Mapping[str, object]], None]
-    strict: bool = False
-    simulated: bool = False
-    watch: Watch | None = None
-
-
 def utc_now() -> str:
     """The time as RFC 3339 with milliseconds, for people; durations are taken from the monotonic clock."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -78,13 +44,12 @@ def utc_now() -> str:
 
 def command(cells: Sequence[Cell], prepared: Prepared, *, repetitions: int, verbose: bool) -> tuple[str, ...] | Failure:
     """The argv of the process in the container, or why this build cannot be asked for these cells."""
-    return bench_argv(
+    return MEASURERS[cells[0].test.measurement].argv(
         cells,
         prepared.image(cells[0]),
         passthrough=prepared.target(cells[0]).passthrough,
         repetitions=repetitions,
         verbose=verbose,
-        model_path=MODEL_PATH,
     )
 
 
@@ -112,46 +77,11 @@ def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
     if drivers:
         # Another driver is another thing under the same numbers. A CPU has none.
         identity["drivers"] = drivers
+    if first.test.measurement != BENCH:
+        identity["measurement"] = (first.test.measurement, first.test.n_parallel)
     if PROTOCOL != FIRST_PROTOCOL:
         identity["protocol"] = PROTOCOL
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-def _spec(run: Run, argv: tuple[str, ...], setting: Setting) -> ContainerSpec:
-    prepared, first = setting.prepared, run.cells[0]
-    mounts = [BindMount(source=prepared.model(first).path, target=MODEL_PATH)]
-    mounts += cache_mounts(BACKENDS[first.backend], prepared.image(first), kernel_caches=setting.kernel_caches)
-    return ContainerSpec(
-        name=f"lbh-{setting.session[:8]}-{run.key[:8]}-r{run.round}-o{run.order}-a{run.attempt}",
-        image=prepared.image(first).id,
-        argv=argv,
-        labels={
-            "llama-bench-harness.purpose": "run",
-            "llama-bench-harness.matrix": setting.matrix,
-            "llama-bench-harness.session": setting.session,
-            "llama-bench-harness.run": f"{run.key[:16]}/{run.round}/{run.attempt}",
-        },
-        environment=container_environment(BACKENDS[first.backend], prepared.target(first).passthrough),
-        mounts=tuple(mounts),
-        passthrough=prepared.target(first).passthrough,
-        memory_bytes=setting.memory_bytes,
-    )
-
-
-def _isolation(spec: ContainerSpec) -> dict[str, object]:
-    """What of the specification can change results or tells another person how to start the same."""
-    return {
-        "memory_bytes": spec.memory_bytes,
-        "pids": spec.pids,
-        "network": "none",
-        "read_only_root": True,
-        "device_nodes": list(spec.passthrough.device_nodes),
-        # Device ids of the host (UUIDs) name a single card and are not recorded.
-        "device_requests": [
-            {key: value for key, value in request.items() if key not in {"DeviceIDs", "device_ids"}}
-            for request in spec.passthrough.device_requests
-        ],
-    }
 
 
 def failed_without_container(run: Run, failure: Failure, setting: Setting) -> Record:
@@ -245,34 +175,33 @@ def run_once(
         return failed_without_container(run, _not_quiet(gate), setting)
     if exchanged := _exchanged(run, setting):
         return failed_without_container(run, exchanged, setting)
-    spec = _spec(run, argv, setting)
+    measurement = MEASURERS[first.test.measurement]
+    client = measurement.client(run.cells, repetitions=repetitions)
+    spec = container_of(run, argv, setting, client)
     setting.journal("creating", {"container": spec.name, "run": run.key, "round": run.round, "attempt": run.attempt})
     started_utc, begin = utc_now(), time.monotonic_ns()
-    ended = run_container(
-        setting.engine,
-        spec,
-        timeout_s=_timeout_s(run, timeouts),
-        cancel=cancel,
-        on_start=sampler.started if sampler else None,
+    ended, heard = in_container(
+        setting.engine, spec, client, timeout_s=_timeout_s(run, timeouts), cancel=cancel, sampler=sampler
     )
     duration_ns = time.monotonic_ns() - begin
     target, image, model = prepared.target(first), prepared.image(first), prepared.model(first)
-    output = bench_output.read(line.text for line in ended.stdout)
-    log = llama_log.read(line.text for line in ended.stderr) if warm_up else None
-    telemetry = observed(run.cells, ended, output, sampler.stop()) if sampler else None
-    outcomes = judge(
-        run.cells,
-        ended,
-        output,
-        log,
+    log = measurement.log(ended, verbose=warm_up)
+    telemetry = None
+    if sampler:
+        telemetry = observed(
+            sampler.stop(), ended, lambda begin_ns: measurement.windows(run.cells, ended, heard, begin_ns=begin_ns)
+        )
+    asked = Asked(
         passthrough=target.passthrough,
         backend=first.backend,
         image=image,
         model=model,
         repetitions=repetitions,
+        verbose=warm_up,
         telemetry=telemetry,
         placed=placed,
     )
+    outcomes = measurement.judge(run.cells, ended, heard, asked)
     before = prepared.checks_before(first)
     outcomes = tuple(replace(o, checks=(*before, *o.checks)) if o.checks else o for o in outcomes)
     outcomes = tuple(explained(outcome, ended) for outcome in outcomes)
@@ -292,7 +221,7 @@ def run_once(
         model_sha256=model.sha256,
         argv=argv,
         environment=dict(spec.environment),
-        container=_isolation(spec),
+        container=isolation(spec),
         outcomes=outcomes,
         started_utc=started_utc,
         ended_utc=utc_now(),
@@ -302,9 +231,10 @@ def run_once(
         oom_killed=ended.oom_killed,
         load_before=gate.foreign_cpu,
         gate=asdict(gate),
-        log=log,
+        log=log if warm_up else None,
         diagnosis="" if all(o.ok for o in outcomes) else relevant_stderr([line.text for line in ended.stderr]),
-        software=ran_on_software(output) or any(device.kind == SOFTWARE for device in target.devices),
+        software=ran_on_software(outcome.row or {} for outcome in outcomes)
+        or any(device.kind == SOFTWARE for device in target.devices),
         simulated=setting.simulated
         or setting.engine.simulated
         or image.simulated

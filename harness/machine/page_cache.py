@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _CHUNK_BYTES = 4 * 1024 * 1024
@@ -23,3 +24,26 @@ def read_through(path: Path) -> int:
         # The run itself will tell what is wrong with the file.
         return done
     return done
+
+
+def drop(path: Path) -> bool:
+    """Have the kernel forget what it holds of a file, so that it is read from the disk next time.
+
+    Pages that another process has mapped stay. Needs no privileges.
+
+    Returns:
+        Whether the kernel took the request; it does not tell how much it forgot.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # Pages that were never written to the disk cannot be dropped.
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -12,6 +12,19 @@ from harness.matrix.expand import MAX_CELLS, count, expand_all, kept
 from harness.matrix.groups import TOGETHER, as_list
 from harness.values.cell import Cell
 from harness.values.matrix import Matrix
+from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD
+
+REQUESTS = (LATENCY, BATCHED)
+"""Measurements whose tests have a prompt and a generation."""
+
+_SHAPES = frozenset({"tests", "n_prompt", "n_gen", "n_depth", "parallel"})
+_UNFIT_KEYS = {
+    BENCH: frozenset({"parallel", "page_cache"}),
+    LATENCY: frozenset({"pg", "page_cache", "embeddings"}),
+    BATCHED: frozenset({"pg", "page_cache", "n_depth", "embeddings"}),
+    LOAD: _SHAPES | {"pg", "embeddings"},
+}
+"""Keys of an entry that a measurement has no use for."""
 
 
 def check_cells(document: Document, matrix: Matrix) -> list[Problem]:
@@ -24,6 +37,7 @@ def check_cells(document: Document, matrix: Matrix) -> list[Problem]:
     cells = list(expand_all(matrix, n_threads=1))
     remaining = [(index, cell) for index, cell in cells if kept(cell.id, matrix)]
     problems = [*_twice(document, remaining), *_micro_batches(document, remaining), *_splits(document, remaining)]
+    problems += _measurements(document, matrix)
     problems += _globs(document, [cell.id for _, cell in cells])
     if not remaining and not problems:
         key = "exclude" if matrix.excludes else "include"
@@ -80,6 +94,18 @@ def _splits(document: Document, cells: Iterable[tuple[int, Cell]]) -> Iterator[P
             told.add((index, "main_gpu"))
             what = f"{main} counts from 0, and there {'are' if devices > 1 else 'is'} {devices} in {cell.id}; {several}"
             yield document.problem(("cells", index, "main_gpu"), what)
+
+
+def _measurements(document: Document, matrix: Matrix) -> Iterator[Problem]:
+    """Keys that a measurement has no use for, and tests that it cannot make."""
+    for group in matrix.groups:
+        name = group.measurement
+        entry = document.data["cells"][group.index]
+        for key in sorted(_UNFIT_KEYS.get(name, frozenset()) & set(entry)):
+            yield document.problem(("cells", group.index, key), f"means nothing with `measure: {name}`; remove it")
+        if name in REQUESTS and not all(prompt and gen for prompt, gen in group.tests):
+            message = f"`measure: {name}` needs prompt and generation together, as in pp512+tg64"
+            yield document.problem(("cells", group.index, "tests"), message)
 
 
 def _globs(document: Document, ids: Sequence[str]) -> Iterator[Problem]:

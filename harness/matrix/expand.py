@@ -76,8 +76,21 @@ def expand_all(matrix: Matrix, *, n_threads: int) -> Iterator[tuple[int, Cell]]:
 
 def count(group: CellGroup) -> int:
     """How many cells an entry gives."""
-    lists = (group.images, group.models, group.devices, group.labels, group.tests, group.depths, *group.params.values())
-    return prod(len(values) for values in lists)
+    outer = (group.images, group.models, group.devices, group.labels, *group.params.values())
+    shapes = (group.tests, group.depths, group.parallel, group.cold)
+    return prod(len(values) for values in (*outer, *shapes))
+
+
+def _shapes(group: CellGroup) -> Iterator[Test]:
+    for depth, (n_prompt, n_gen), parallel, cold in product(group.depths, group.tests, group.parallel, group.cold):
+        yield Test(
+            n_prompt=n_prompt,
+            n_gen=n_gen,
+            n_depth=depth,
+            measurement=group.measurement,
+            n_parallel=parallel,
+            cold=cold,
+        )
 
 
 def _crossed(group: CellGroup, n_threads: int) -> Iterator[Cell]:
@@ -86,8 +99,7 @@ def _crossed(group: CellGroup, n_threads: int) -> Iterator[Cell]:
         for values in product(*group.params.values()):
             given = dict(zip(group.params, values, strict=True))
             params = {"n_threads": n_threads} | default_params(group.backend, given) | given
-            for depth, (n_prompt, n_gen) in product(group.depths, group.tests):
-                test = Test(n_prompt=n_prompt, n_gen=n_gen, n_depth=depth)
+            for test in _shapes(group):
                 yield Cell(
                     id=cell_id(
                         backend=group.backend,

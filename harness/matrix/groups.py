@@ -8,9 +8,13 @@ from typing import Any
 
 from harness.values.cell import PARAMETERS, Parameter, ParameterValue
 from harness.values.matrix import CellGroup
+from harness.values.measurement import BENCH, LOAD
 
 DEFAULT_TESTS = ((512, 0), (0, 128))
 """llama-bench's own."""
+
+DEFAULT_REQUEST = (512, 64)
+"""Tokens of prompt and generation, of measurements that always do both."""
 
 DEVICE_WORDS = ("default", "software", "each", "all")
 """Names of devices that mean something else than a part of a card's name."""
@@ -35,6 +39,7 @@ def device_name(value: Any) -> str:
 def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:
     """A valid entry, before crossing."""
     backend = str(entry["backend"])
+    measurement = str(entry.get("measure", BENCH))
     return CellGroup(
         index=index,
         backend=backend,
@@ -42,7 +47,7 @@ def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:
         models=tuple(as_list(entry["model"])),
         devices=tuple(device_name(device) for device in as_list(entry.get("device", "default"))),
         labels=tuple(as_list(entry.get("label", ""))),
-        tests=_tests(entry) or DEFAULT_TESTS,
+        tests=_tests(entry) or DEFAULT_TESTS if measurement == BENCH else _requests(entry, measurement),
         depths=tuple(int(depth) for depth in as_list(entry.get("n_depth", 0))),
         params={
             name: tuple(_value(PARAMETERS[name], value) for value in as_list(entry[name]))
@@ -50,7 +55,22 @@ def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:
             if name in PARAMETERS
         },
         timeout_s=float(entry["timeout"]) if "timeout" in entry else None,
+        measurement=measurement,
+        parallel=tuple(int(n) for n in as_list(entry.get("parallel", 1))),
+        cold=tuple(word == "cold" for word in as_list(entry.get("page_cache", "warm"))),
     )
+
+
+def _requests(entry: Mapping[str, Any], measurement: str) -> tuple[tuple[int, int], ...]:
+    """Prompt and generation together, crossed: other programs than llama-bench always do both. Loading does neither."""
+    if measurement == LOAD:
+        return ((0, 0),)
+    named = tuple(_test(name) for name in as_list(entry.get("tests", [])))
+    prompts, generations = as_list(entry.get("n_prompt", [])), as_list(entry.get("n_gen", []))
+    if named and not prompts and not generations:
+        return named
+    default_prompt, default_gen = DEFAULT_REQUEST
+    return (*named, *((int(p), int(n)) for p in prompts or [default_prompt] for n in generations or [default_gen]))
 
 
 def _tests(entry: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:

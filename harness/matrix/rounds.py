@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from harness.values.cell import Cell
+from harness.values import measurement
+from harness.values.cell import Cell, Test
 
 _PRINTED = {"pp": 0, "tg": 1, "pg": 2}
 
@@ -14,14 +15,28 @@ def group_cells(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:
     """The cells that one llama-bench process can measure with one loaded model.
 
     They share backend, image, model, device, label, parameters and depth. Within a group they stand in the order in
-    which llama-bench prints their rows: all of `-p`, then of `-n`, then of `-pg`.
+    which llama-bench prints their rows: all of `-p`, then of `-n`, then of `-pg`. Of other programs those share a
+    process that can: requests to one server with as many at once, numbers of sequences of one shape.
     """
     groups: dict[object, list[Cell]] = {}
     for cell in cells:
         params = tuple(sorted(cell.params.items()))
-        key = (cell.backend, cell.image, cell.model, cell.device, cell.label, params, cell.test.n_depth)
+        key = (cell.backend, cell.image, cell.model, cell.device, cell.label, params, _process(cell.test))
         groups.setdefault(key, []).append(cell)
-    return tuple(tuple(sorted(group, key=lambda cell: _PRINTED[cell.test.kind])) for group in groups.values())
+    return tuple(tuple(sorted(g, key=lambda cell: _PRINTED.get(cell.test.kind, 0))) for g in groups.values())
+
+
+def _process(test: Test) -> tuple[object, ...]:
+    """What of a test its process is started for; the rest is asked of it."""
+    match test.measurement:
+        case measurement.LATENCY:
+            return (test.measurement, test.n_parallel)
+        case measurement.BATCHED:
+            return (test.measurement, test.n_prompt, test.n_gen)
+        case measurement.BENCH:
+            return (test.n_depth,)
+        case _:
+            return (test,)
 
 
 def round_order(n_groups: int, *, round_: int, seed: int) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from typing import Any, cast
 from harness.values.backend import BACKENDS
 from harness.values.cell import PARAMETERS, Parameter
 from harness.values.matrix import PRESETS
+from harness.values.measurement import MEASUREMENTS
 
 MATRIX_SCHEMA = Path(__file__).with_name("matrix.schema.json")
 MODELS_SCHEMA = Path(__file__).with_name("models.schema.json")
@@ -57,6 +58,7 @@ def filled(schema: dict[str, Any]) -> dict[str, Any]:
     result["$defs"] |= {name: models_schema()["$defs"][name] for name in _SHARED}
     cell = result["$defs"]["cell"]["properties"]
     cell["backend"]["enum"] = list(BACKENDS)
+    cell["measure"]["enum"] = list(MEASUREMENTS)
     written = {key: value for key, value in cell.items() if value.get("$comment") != _GENERATED}
     result["$defs"]["cell"]["properties"] = written | {p.name: _parameter(p) for p in PARAMETERS.values()}
     return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.formats import llama_log
@@ -45,9 +45,9 @@ _REMEDIES = {
 }
 
 
-def ran_on_software(output: BenchOutput) -> bool:
+def ran_on_software(rows: Iterable[Mapping[str, object]]) -> bool:
     """Whether a row was made with a software device; one that is only visible (`-dev none`) does not count."""
-    return any(row.devices != "none" and is_software(row.gpu_info) for row in output.rows)
+    return any(row.get("devices") != "none" and is_software(str(row.get("gpu_info") or "")) for row in rows)
 
 
 def judge(

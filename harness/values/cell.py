@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, MEASUREMENTS
+
 ParameterValue = int | float | str | bool
 
 
@@ -92,31 +94,58 @@ PARAMETERS: MappingProxyType[str, Parameter] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Test:
-    """The shape of one test: `pp512`, `tg128`, `pp512+tg128`, each at a depth. Sizes in tokens."""
+    """The shape of one test: `pp512`, `tg128`, `pp512+tg128`, each at a depth. Sizes in tokens.
+
+    Attributes:
+        n_depth: what lies in the context before; for latency a prefix that the server has in its cache.
+        measurement: a name in `MEASUREMENTS`.
+        n_parallel: requests or sequences at once.
+        cold: the model's file is dropped from the page cache first.
+    """
 
     __test__ = False  # not a test case of pytest
 
     n_prompt: int = 0
     n_gen: int = 0
     n_depth: int = 0
+    measurement: str = BENCH
+    n_parallel: int = 1
+    cold: bool = False
 
     @property
     def kind(self) -> str:
-        """`pp` prompt processing, `tg` text generation, `pg` both in one sample."""
+        """`pp` prompt processing, `tg` text generation, `pg` both in one sample; else the measurement's name."""
+        if self.measurement != BENCH:
+            return self.measurement
         if self.n_prompt and self.n_gen:
             return "pg"
         return "pp" if self.n_prompt else "tg"
 
     @property
     def name(self) -> str:
-        """llama.cpp's name without spaces, as its comparison script prints it: `pp512@d4096`."""
+        """llama.cpp's name without spaces, as its comparison script prints it: `pp512@d4096`.
+
+        Of other programs than llama-bench with a mark before it: `serve:pp512+tg64x4@d4096`.
+        """
         parts = [f"pp{self.n_prompt}"] * bool(self.n_prompt) + [f"tg{self.n_gen}"] * bool(self.n_gen)
-        return "+".join(parts) + (f"@d{self.n_depth}" if self.n_depth else "")
+        parts += ["cold" if self.cold else "warm"] * (self.measurement == LOAD)
+        text = "+".join(parts) + (f"x{self.n_parallel}" if self.n_parallel > 1 else "")
+        text += f"@d{self.n_depth}" if self.n_depth else ""
+        mark = MEASUREMENTS[self.measurement].mark if self.measurement in MEASUREMENTS else self.measurement
+        return f"{mark}:{text}" if mark else text
 
     @property
     def n_tokens(self) -> int:
-        """Tokens that one sample processes; the depth is filled untimed."""
-        return self.n_prompt + self.n_gen
+        """How many tokens one of `Outcome.samples_ns` stands for; an untimed depth is not among them.
+
+        llama-bench: prompt and generation. Latency: the prompt, whose samples are times to first token. Batching:
+        what all sequences generate together. Loading and quality have no rate in tokens: 1.
+        """
+        if self.measurement == LATENCY:
+            return self.n_prompt
+        if self.measurement == BATCHED:
+            return self.n_gen * self.n_parallel
+        return self.n_prompt + self.n_gen if self.measurement == BENCH else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

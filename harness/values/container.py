@@ -82,6 +82,7 @@ class ContainerSpec:
         labels: by which what was left behind is found; the engine adds its own.
         memory_bytes: limit without swap.
         tmpfs: writable folders by path with their size in bytes; `/tmp` is always there.
+        user: `uid:gid` instead of nobody's, for a container that is talked to by a socket which this user has to open.
         output_limit_bytes: what is kept of stdout and of stderr, each; the middle is left out beyond it.
     """
 
@@ -95,6 +96,7 @@ class ContainerSpec:
     memory_bytes: int | None = None
     pids: int = 512
     tmpfs: Mapping[str, int] = field(default_factory=dict)
+    user: str = ""
     output_limit_bytes: int = 8 * 1024 * 1024
 
 

@@ -132,6 +132,7 @@ class ImageFacts:
         moving: it was asked for by a tag that can mean another image tomorrow; digest and id are what it meant.
         build_number, build_commit: as its llama-bench prints them; None where it has no `--version`.
         flags: the options that its `llama-bench --help` lists, with their value hints: the argv depends on them.
+        programs: options of further programs in it that the plan needs, by the program's name, spelled as in `flags`.
         recipe_sha256: of everything that a built image was made from (Dockerfiles, source hash, build arguments).
         base: what a built image stands on.
         gpu_architectures: what a built image was compiled for where the matrix says it, such as `sm_89`.
@@ -151,6 +152,7 @@ class ImageFacts:
     build_number: int | None = None
     build_commit: str | None = None
     flags: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     recipe_sha256: str | None = None
     base: str | None = None
     binary_dir: str = "/app"

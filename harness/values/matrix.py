@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.values.cell import ParameterValue
+from harness.values.measurement import BENCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,9 @@ class CellGroup:
     Attributes:
         index: its place in the file's list, 0-based.
         tests: pairs (n_prompt, n_gen) without depth.
+        measurement: a name in `MEASUREMENTS`.
+        parallel: requests or sequences at once, for latency and batching.
+        cold: whether the model's file is dropped from the page cache first, for loading.
         params: alternatives by parameter name, in file order.
         timeout_s: deadline of one run; None lets the harness estimate it.
     """
@@ -113,6 +117,9 @@ class CellGroup:
     depths: tuple[int, ...]
     params: Mapping[str, tuple[ParameterValue, ...]]
     timeout_s: float | None = None
+    measurement: str = BENCH
+    parallel: tuple[int, ...] = (1,)
+    cold: tuple[bool, ...] = (False,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

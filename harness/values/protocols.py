@@ -8,10 +8,14 @@ from threading import Event
 from typing import BinaryIO, Protocol
 
 from harness.values.backend import Backend
-from harness.values.container import ContainerExit, ContainerSpec, Passthrough
-from harness.values.facts import Device, EngineFacts
+from harness.values.bench import LogFacts
+from harness.values.cell import Cell
+from harness.values.container import BindMount, ContainerExit, ContainerSpec, Passthrough
+from harness.values.facts import Device, EngineFacts, ImageFacts
 from harness.values.failure import Failure
-from harness.values.telemetry import DeviceReading
+from harness.values.measured import Asked, Heard
+from harness.values.record import Outcome
+from harness.values.telemetry import DeviceReading, Window
 
 
 class Running(Protocol):
@@ -95,6 +99,47 @@ class Vendor(Protocol):
 
     def telemetry(self, device: Device) -> Probe:
         """A probe of one device, as this vendor discovered it. Never raises: of what is gone it tells nothing."""
+
+
+class Client(Protocol):
+    """Talks to a server in a container while it runs. Made anew for each run."""
+
+    def mounts(self) -> tuple[BindMount, ...]:
+        """The folder that client and server share."""
+
+    def user(self) -> str:
+        """`uid:gid` that the server has to run as, so that this program can open its socket; empty for nobody's."""
+
+    def talk(self, stop: Event) -> Heard:
+        """Say everything, and return what was heard. Ends early when `stop` is set. Never raises."""
+
+    def close(self) -> None:
+        """Remove what was shared."""
+
+
+class Measurement(Protocol):
+    """What is run in a container and how its output is read. Knows no vendor and no engine. Reading is pure."""
+
+    def argv(
+        self, cells: Sequence[Cell], image: ImageFacts, *, passthrough: Passthrough, repetitions: int, verbose: bool
+    ) -> tuple[str, ...] | Failure:
+        """The process of a run for its cells; a failure that names what this build cannot do."""
+
+    def client(self, cells: Sequence[Cell], *, repetitions: int) -> Client | None:
+        """Who talks to the process; None where it needs nobody."""
+
+    def windows(
+        self, cells: Sequence[Cell], ended: ContainerExit, heard: Heard | None, *, begin_ns: int | None
+    ) -> tuple[Window, ...]:
+        """Which part of the run is what, in the order of time, on the monotonic clock."""
+
+    def judge(
+        self, cells: Sequence[Cell], ended: ContainerExit, heard: Heard | None, asked: Asked
+    ) -> tuple[Outcome, ...]:
+        """Samples with their proofs, or a failure, for each cell in the order given."""
+
+    def log(self, ended: ContainerExit, *, verbose: bool) -> LogFacts | None:
+        """What its log says really happened; None where this run does not log it."""
 
 
 class ImageStoreError(Exception):

@@ -72,7 +72,9 @@ class Outcome:
 
     Attributes:
         cell: id of the cell.
-        samples_ns: durations as llama-bench printed them, one a repetition, the first included.
+        samples_ns: durations, one a repetition, the first included. As llama-bench printed them; of other
+            measurements the one that stands for it: see `Test.n_tokens`.
+        series: further raw values of measurements that have them, by name with its unit: `itl_ns`, `cached_tokens`.
         row: the whole row as printed; None where there is none.
         checks: the proofs of this cell.
         failure: why there is no number.
@@ -83,6 +85,7 @@ class Outcome:
     row: Mapping[str, object] | None = None
     checks: tuple[Check, ...] = ()
     failure: Failure | None = None
+    series: Mapping[str, tuple[int | float, ...]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

@@ -10,6 +10,7 @@ from harness.analysis.audit.findings import Finding
 from harness.analysis.audit.lines import Line
 from harness.stats.intervals import rate
 from harness.values.cell import Cell
+from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD
 from harness.values.record import Outcome, Proof, Record
 
 RATE_TOLERANCE = 1e-4
@@ -44,7 +45,26 @@ def _problems(outcome: Outcome, cell: Cell, record: Record) -> list[str]:
     wanted = _repetitions(record.argv)
     if wanted is not None and len(samples) != wanted:
         found.append(f"{len(samples)} samples, and {wanted} were asked for")
+    if cell.test.measurement != BENCH:
+        return found + _series_problems(outcome, cell)
     return found + _row_problems(outcome.row or {}, samples, cell)
+
+
+def _series_problems(outcome: Outcome, cell: Cell) -> list[str]:
+    """Whether the samples that stand for a measurement follow from its raw values."""
+    samples, test = outcome.samples_ns, cell.test
+    wanted: tuple[int | float, ...]
+    if test.measurement == LATENCY:
+        first = outcome.series.get("ttft_ns", ())
+        groups = [first[at : at + test.n_parallel] for at in range(0, len(first), test.n_parallel)]
+        wanted = tuple(max(1, round(fmean(group))) for group in groups)
+    elif test.measurement == LOAD:
+        wanted = outcome.series.get("load_ns", ())
+    elif test.measurement == BATCHED:
+        wanted = outcome.series.get("generation_ns", ())
+    else:
+        return []
+    return [] if wanted == samples else ["samples_ns do not follow from its series"]
 
 
 def _row_problems(row: object, samples: tuple[int, ...], cell: Cell) -> list[str]:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from harness.report.data import ReportData
 from harness.report.sections import (
     bandwidth,
+    batching,
     comparisons,
     controls,
     failures,
+    latency,
     method,
     proof,
     provenance,
@@ -26,6 +28,8 @@ from harness.values.block import Block
 SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
     "summary": summary.render,
     "rates": rates.render,
+    "latency": latency.render,
+    "batching": batching.render,
     "failures": failures.render,
     "validity": validity.render,
     "superseded": superseded.render,

@@ -23,7 +23,7 @@ from harness.flows.console import Display
 from harness.flows.interrupts import Interrupts
 from harness.flows.measure import MeasureRequest
 from harness.flows.prepare import Prepared, Target
-from harness.flows.run_once import Setting
+from harness.flows.setting import Setting
 from harness.flows.workspace import CHECKOUT, Workspace
 from harness.machine.gate import GateResult
 from harness.machine.vendors.cpu import Cpu

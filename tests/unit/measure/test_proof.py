@@ -7,7 +7,7 @@ import pytest
 from harness.formats import llama_bench
 from harness.measure.device_match import is_software
 from harness.measure.proof import judge, ran_on_software
-from harness.values.bench import BenchOutput, LogFacts
+from harness.values.bench import LogFacts
 from harness.values.container import ExpectedDevice, Line, Passthrough
 from harness.values.failure import Phase, Reason
 from harness.values.record import Proof
@@ -389,10 +389,13 @@ def test_a_software_device_counts_only_where_it_was_used(captured):
     def output(name):
         return llama_bench.read(line.text for line in captured(name).stdout)
 
-    assert ran_on_software(output("vulkan-b11312/good-software-v"))
-    assert not ran_on_software(output("vulkan-b11312/cpu-by-dev-none-with-device-v"))
-    assert not ran_on_software(output("cpu-b11312/good"))
-    assert not ran_on_software(BenchOutput(rows=()))
+    def software(case: str) -> bool:
+        return ran_on_software(row.raw for row in output(case).rows)
+
+    assert software("vulkan-b11312/good-software-v")
+    assert not software("vulkan-b11312/cpu-by-dev-none-with-device-v")
+    assert not software("cpu-b11312/good")
+    assert not ran_on_software(())
 
 
 def test_a_card_whose_name_only_begins_alike(cuda):

@@ -1,0 +1,39 @@
+"""What all runs of one start have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.flows.gatekeeper import Gate
+from harness.flows.prepare import Prepared
+from harness.machine.watch import Watch
+from harness.values.protocols import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What all runs of one start have in common.
+
+    Attributes:
+        session_sha256: hash of the session's facts, which each record repeats.
+        identities: of the model files by their keys, taken when their hashes were checked.
+    """
+
+    matrix: str
+    matrix_sha256: str
+    machine: str
+    session: str
+    session_sha256: str = ""
+    repetitions: int
+    memory_bytes: int
+    kernel_caches: Path
+    prepared: Prepared
+    identities: Mapping[str, str | None] = field(default_factory=dict)
+    engine: Engine
+    gate: Gate
+    journal: Callable[[str, Mapping[str, object]], None]
+    strict: bool = False
+    simulated: bool = False
+    watch: Watch | None = None

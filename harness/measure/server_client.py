@@ -1,0 +1,239 @@
+"""The client of a llama-server in a container: it speaks HTTP through a Unix socket in a folder that both share.
+
+The container has no network, so nobody else can ask it, and nothing of the network's stack is in the times. Requests
+are written whole, answers are read line by line, and the clock is read as soon as a line is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+from threading import Barrier, Event, Thread
+from typing import Any, Final
+
+from harness.formats import llama_server
+from harness.values.cell import Cell
+from harness.values.container import BindMount
+from harness.values.measured import Answer, Heard
+
+SHARED_FOLDER: Final = "/shared"
+SOCKET_NAME: Final = "llama.sock"
+
+_LOOK_S: Final = 0.01
+_ANSWER_S: Final = 600.0
+_FIRST_TOKEN: Final = 1000
+"""Below it vocabularies have control tokens and single bytes; above it every model of today has ordinary ones."""
+_LAST_TOKEN: Final = 30_000
+_SMALLEST_VOCABULARY: Final = 2 * _FIRST_TOKEN
+
+
+class SocketConnection(HTTPConnection):
+    """HTTP through a Unix socket."""
+
+    def __init__(self, path: Path, *, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        """Open the socket.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class ServerClient:
+    """Asks one llama-server for the answers of a run's cells. Implements `harness.values.protocols.Client`.
+
+    Args:
+        cells: of the run; all latency cells with the same number of requests at once, or a load cell.
+        repetitions: how often each cell is asked.
+        seed: of the random prompts.
+        clock: monotonic, in ns.
+    """
+
+    def __init__(
+        self, cells: Sequence[Cell], *, repetitions: int, seed: int = 1, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._cells = tuple(cells)
+        self._repetitions = repetitions
+        self._random = random.Random(f"{seed}/{repetitions}")  # noqa: S311 - prompts, no secret
+        self._clock = clock
+        # Short, since the path of a socket has at most 107 bytes.
+        self._folder = Path(tempfile.mkdtemp(prefix="lbh-"))
+        self._shared = self._folder / "s"
+        self._shared.mkdir()
+        # The server's user is nobody's: it can write here, and others cannot come this far.
+        self._shared.chmod(0o777)
+        self._answers: dict[str, list[tuple[Answer, ...]]] = {}
+        self._counters: list[dict[str, float]] = []
+
+    @property
+    def socket(self) -> Path:
+        """Where the server will listen."""
+        return self._shared / SOCKET_NAME
+
+    def mounts(self) -> tuple[BindMount, ...]:
+        """The folder with the socket."""
+        return (BindMount(source=self._shared, target=SHARED_FOLDER, read_only=False),)
+
+    def user(self) -> str:
+        """This user, unless it is root: only the owner of a socket, and root, may open it."""
+        return "" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def talk(self, stop: Event) -> Heard:
+        """Wait until the server is ready, and ask for everything. Never raises."""
+        ready_ns, about, problem = None, {}, ""
+        try:
+            ready_ns = self._ready(stop)
+            if ready_ns is not None:
+                about = self._about()
+                for cell in self._cells:
+                    self._ask_all(cell, about, stop)
+        except (OSError, HTTPException, ValueError) as error:
+            problem = f"{type(error).__name__}: {error}"[:300]
+        answers = {name: tuple(found) for name, found in self._answers.items()}
+        return Heard(ready_ns=ready_ns, about=about, answers=answers, counters=tuple(self._counters), problem=problem)
+
+    def _ready(self, stop: Event) -> int | None:
+        while not stop.wait(_LOOK_S):
+            try:
+                status, _ = self._get("/health", timeout_s=5.0)
+            except (OSError, HTTPException):
+                continue
+            if status == 200:  # noqa: PLR2004 - OK
+                return self._clock()
+        return None
+
+    def _about(self) -> dict[str, object]:
+        found = []
+        for path in ("/props", "/v1/models"):
+            _, body = self._get(path, timeout_s=30.0)
+            value = json.loads(body)
+            found.append(value if isinstance(value, dict) else {})
+        return llama_server.about(*found)
+
+    def _get(self, path: str, *, timeout_s: float) -> tuple[int, bytes]:
+        connection = SocketConnection(self.socket, timeout_s=timeout_s)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read(llama_server.MOST_BYTES)
+        finally:
+            connection.close()
+
+    def _ask_all(self, cell: Cell, about: dict[str, object], stop: Event) -> None:
+        test = cell.test
+        if not test.n_prompt:
+            return
+        made = self._answers.setdefault(cell.id, [])
+        for _ in range(self._repetitions):
+            if stop.is_set():
+                return
+            requests = []
+            for slot in range(test.n_parallel):
+                prefix, prompt = self._tokens(test.n_depth, about), self._tokens(test.n_prompt, about)
+                if prefix:
+                    self._ask(_body(prefix, slot=slot, n_predict=0, cached=True))
+                requests.append(_body([*prefix, *prompt], slot=slot, n_predict=test.n_gen, cached=bool(prefix)))
+            made.append(self._at_once(requests))
+            self._count()
+
+    def _tokens(self, count: int, about: dict[str, object]) -> list[int]:
+        """Random tokens: no two prompts begin alike, so nothing is found in a cache by chance."""
+        size = about.get("n_vocab")
+        last = min(size, _LAST_TOKEN) if isinstance(size, int) and size >= _SMALLEST_VOCABULARY else _LAST_TOKEN
+        return [self._random.randrange(_FIRST_TOKEN, last) for _ in range(count)]
+
+    def _at_once(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
+        """The answers to requests that are sent together."""
+        if len(requests) == 1:
+            return (self._ask(requests[0]),)
+        answers: list[Answer | None] = [None] * len(requests)
+        together = Barrier(len(requests))
+
+        def ask(index: int) -> None:
+            together.wait()
+            answers[index] = self._ask(requests[index])
+
+        threads = [Thread(target=ask, args=(index,), daemon=True) for index in range(len(requests))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return tuple(answer for answer in answers if answer is not None)
+
+    def _ask(self, body: dict[str, Any]) -> Answer:
+        """One request, streamed. Never raises: what goes wrong is its `problem`."""
+        content = json.dumps(body).encode()
+        connection = SocketConnection(self.socket, timeout_s=_ANSWER_S)
+        sent_ns = self._clock()
+        try:
+            connection.connect()
+            sent_ns = self._clock()
+            connection.request("POST", "/completion", body=content, headers={"Content-Type": "application/json"})
+            return self._streamed(connection.getresponse(), sent_ns)
+        except (OSError, HTTPException, ValueError) as error:
+            problem = f"{type(error).__name__}: {error}"[:300]
+            return Answer(sent_ns=sent_ns, ended_ns=self._clock(), problem=problem)
+        finally:
+            connection.close()
+
+    def _streamed(self, response: HTTPResponse, sent_ns: int) -> Answer:
+        if response.status != 200:  # noqa: PLR2004 - OK
+            words = response.read(1000).decode(errors="replace")
+            problem = f"HTTP {response.status}: {words}"[:300]
+            return Answer(sent_ns=sent_ns, ended_ns=self._clock(), problem=problem)
+        tokens: list[tuple[int, int]] = []
+        while line := response.readline(llama_server.MOST_BYTES):
+            at_ns = self._clock()
+            event = llama_server.read_event(line)
+            if event is None:
+                continue
+            if count := llama_server.token_count(event):
+                tokens.append((at_ns, count))
+            if event.get("stop"):
+                return Answer(sent_ns=sent_ns, tokens=tuple(tokens), ended_ns=at_ns, final=event)
+            if "error" in event:
+                problem = f"the server says: {json.dumps(event['error'])}"[:300]
+                return Answer(sent_ns=sent_ns, tokens=tuple(tokens), ended_ns=at_ns, problem=problem)
+        return Answer(
+            sent_ns=sent_ns, tokens=tuple(tokens), ended_ns=self._clock(), problem="the stream ended before its end"
+        )
+
+    def _count(self) -> None:
+        """The server's counters, between two repetitions, when nothing is measured."""
+        status, body = self._get("/metrics", timeout_s=30.0)
+        if status == 200:  # noqa: PLR2004 - OK
+            found = llama_server.counters(body.decode(errors="replace"))
+            self._counters.append({"at_ns": float(self._clock()), **found})
+
+
+def _body(prompt: Sequence[int], *, slot: int, n_predict: int, cached: bool) -> dict[str, Any]:
+    return {
+        "prompt": list(prompt),
+        "n_predict": n_predict,
+        "stream": True,
+        "return_tokens": True,
+        "cache_prompt": cached,
+        "id_slot": slot,
+        # The same number of tokens every time, whatever the model would say.
+        "ignore_eos": True,
+        "temperature": 0.0,
+        "seed": 1,
+    }

@@ -1,0 +1,119 @@
+"""What a person who waits for an answer sees: time to first token, time between tokens, and how long loading takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.analysis.comparability import proof_of
+from harness.analysis.results import CellResult, MachineResults
+from harness.report import words
+from harness.report.data import ReportData
+from harness.stats.digits import with_interval
+from harness.values.block import Block, Heading, Paragraph, Table
+from harness.values.measurement import LATENCY, LOAD
+
+_WAITING = ("ttft_ms", "itl_p50_ms", "itl_p95_ms", "itl_p99_ms")
+_RATES = (
+    "client_prompt_tokens_per_s",
+    "server_prompt_tokens_per_s",
+    "client_generation_tokens_per_s",
+    "server_generation_tokens_per_s",
+    "throughput_tokens_per_s",
+)
+_Row = tuple[MachineResults, CellResult]
+_Last = tuple[str, Callable[[MachineResults, CellResult], str]]
+
+
+def render(data: ReportData) -> tuple[Block, ...]:
+    """Waiting, rates as client, server and llama-bench see them, and loading; nothing where none was measured."""
+    latency = [row for row in data.rows() if row[1].cell.test.measurement == LATENCY and row[1].runs]
+    loading = [row for row in data.rows() if row[1].cell.test.measurement == LOAD and row[1].runs]
+    blocks: list[Block] = []
+    if latency:
+        blocks += _latency(latency, data)
+    if loading:
+        blocks += _loading(loading, several=data.several)
+    return tuple(blocks)
+
+
+def _latency(rows: Sequence[_Row], data: ReportData) -> list[Block]:
+    return [
+        Heading(level=2, text="Latency"),
+        _table(rows, _WAITING, several=data.several, last=("Proof", lambda _, c: str(proof_of(c)))),
+        Paragraph(
+            text="Milliseconds as a client of llama-server sees them: medians over rounds with their 95 % intervals. "
+            "x4 means four requests at once, @d4096 a prefix of that length in the server's cache; else nothing is "
+            "cached. The time to first token is that of the whole prompt. Between tokens: the share of all tokens "
+            "that came in at most this time after the one before."
+        ),
+        Heading(level=3, text="The same in tokens per second"),
+        _table(rows, _RATES, several=data.several, last=("llama-bench", _bench)),
+        Paragraph(
+            text="Prompt: the client divides the prompt's tokens by the time to first token, which also holds the "
+            "request, its reading and the first token; the server counts its own work only. Generation: the client "
+            "counts from the first token to the last. llama-bench, where this report has the same test, neither "
+            "samples tokens nor speaks HTTP. With several requests at once the rates are those of one of them."
+        ),
+    ]
+
+
+def _bench(machine: MachineResults, result: CellResult) -> str:
+    """The rates of llama-bench for the same setting, prompt and generation; a dash where it was not measured."""
+    test = result.cell.test
+    found = []
+    for n_prompt, n_gen in ((test.n_prompt, 0), (0, test.n_gen)):
+        like = next(
+            (
+                other
+                for other in machine.cells
+                if other.tokens_per_s is not None
+                and (other.cell.test.kind in {"pp", "tg"})
+                and (other.cell.test.n_prompt > 0, other.cell.test.n_gen > 0) == (n_prompt > 0, n_gen > 0)
+                and (not n_prompt or other.cell.test.n_prompt == n_prompt)
+                and other.cell.test.n_depth == test.n_depth
+                and (other.cell.backend, other.cell.image, other.cell.model, other.cell.device)
+                == (result.cell.backend, result.cell.image, result.cell.model, result.cell.device)
+                and dict(other.cell.params) == dict(result.cell.params)
+            ),
+            None,
+        )
+        if like is not None and like.tokens_per_s is not None:
+            found.append(f"{like.cell.test.name} {with_interval(like.tokens_per_s, like.interval)}")
+    return ", ".join(found) or "-"
+
+
+def _loading(rows: Sequence[_Row], *, several: bool) -> list[Block]:
+    return [
+        Heading(level=2, text="Loading"),
+        _table(rows, ("load_ms",), several=several, last=("Proof", lambda _, c: str(proof_of(c)))),
+        Paragraph(
+            text="Milliseconds from the start of the container until the server says that it is ready, its own warm-up "
+            "included. Cold: the model's file was dropped from the page cache before, so it comes from the disk."
+        ),
+    ]
+
+
+def _table(rows: Sequence[_Row], names: Sequence[str], *, several: bool, last: _Last) -> Table:
+    titles = {m.metric.name: m.metric.title for _, c in rows for m in c.metrics}
+    shown = [name for name in names if name in titles]
+    columns = ("Model", "Test", "Backend", "Device", "Parameters", *(titles[n] for n in shown), "Rounds", last[0])
+    align = ("left",) * 5 + ("right",) * (len(shown) + 1) + ("left",)
+    return Table(
+        columns=("Machine", *columns) if several else columns,
+        rows=tuple((*((m.machine.machine,) if several else ()), *_row(c, shown), last[1](m, c)) for m, c in rows),
+        align=("left", *align) if several else align,
+    )
+
+
+def _row(result: CellResult, names: Sequence[str]) -> tuple[str, ...]:
+    found = {m.metric.name: m for m in result.metrics}
+    values = [with_interval(m.median, m.interval) if (m := found.get(name)) else "-" for name in names]
+    return (
+        result.model.title if result.model else result.cell.model,
+        result.cell.test.name,
+        words.backend(result.cell),
+        result.device,
+        words.parameters(result.cell),
+        *values,
+        str(len(result.runs)) + ("" if result.complete else f" of {result.rounds_planned}"),
+    )
