@@ -14,7 +14,7 @@ from harness.flows.console import Display
 from harness.flows.publish import find_report_folder
 from harness.flows.read_matrix import read_matrix
 from harness.flows.workspace import Workspace, find_workspace
-from harness.report.report import render_report
+from harness.report.report import REPORT, render_report, stray_charts
 from harness.store.reproductions import Conclusion, read_reproduction
 from harness.store.sessions import Session, read_sessions
 
@@ -59,18 +59,38 @@ def findings_of(folder: Path, workspace: Workspace) -> tuple[Audit, tuple[Findin
     simulated = folder.name == "simulated"
     looked_at = audit(folder, simulated=simulated)
     findings = list(looked_at.findings)
-    findings += _report_lines(folder, simulated=simulated)
+    findings += _written_again(folder, simulated=simulated)
     findings += _promised_models(folder, workspace)
     findings += _reproductions(folder)
     return looked_at, tuple(findings)
 
 
-def _report_lines(folder: Path, *, simulated: bool) -> list[Finding]:
-    """Every line of the report, written again from the samples and compared."""
+def _written_again(folder: Path, *, simulated: bool) -> list[Finding]:
+    """Report and charts, written again from the samples and compared."""
     try:
-        wanted = render_report(folder, simulated=simulated).split("\n")
+        files = render_report(folder, simulated=simulated)
     except InputError as error:
         return [Finding(where="report.md", what=f"cannot be computed again: {error.what}")]
+    findings = _report_lines(folder, files[REPORT].split("\n"))
+    findings += [_unlike(folder, path, text) for path, text in files.items() if path != REPORT]
+    findings += [
+        Finding(where=f"charts/{path.name}", what="the report shows no such chart")
+        for path in stray_charts(folder, files)
+    ]
+    return [finding for finding in findings if finding.what]
+
+
+def _unlike(folder: Path, path: str, wanted: str) -> Finding:
+    """That a file differs from what the records give; without words where it does not."""
+    try:
+        found = (folder / path).read_bytes()
+    except OSError as error:
+        return Finding(where=path, what=f"cannot be read: {error.strerror or error}")
+    return Finding(where=path, what="" if found == wanted.encode() else "is not the picture that the records give")
+
+
+def _report_lines(folder: Path, wanted: list[str]) -> list[Finding]:
+    """Every line of the report."""
     try:
         found = (folder / "report.md").read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError as error:

@@ -87,3 +87,8 @@ BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
         )
     }
 )
+
+VENDOR_TITLES: MappingProxyType[str, str] = MappingProxyType(
+    {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel", "apple": "Apple", "cpu": "Processors"}
+)
+"""How vendors are named in tables; a device computed on by the CPU backend is a processor, whoever made it."""

@@ -46,4 +46,65 @@ class Table:
     caption: str = ""
 
 
-Block = Heading | Paragraph | Note | Code | Table
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """What an axis shows, with its unit. `scale` is `linear`, `log` (decades) or `log2` (doublings)."""
+
+    title: str
+    scale: str = "linear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One value: `low` and `high` are the ends of its interval, None where it has none.
+
+    Attributes:
+        x: None in bars, which stand under their label.
+        shown: the value as written beside its bar, with as many digits as it deserves.
+        group: of bars: what they may be compared within.
+    """
+
+    y: float
+    x: float | None = None
+    low: float | None = None
+    high: float | None = None
+    label: str = ""
+    group: str = ""
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Points that belong together.
+
+    Attributes:
+        line: whether they are joined.
+        colour: number of its colour, the same in all charts of a report; None takes the next.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    line: bool = False
+    colour: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A picture of values that also stand in a table.
+
+    Attributes:
+        name: of its file, without an ending: lower-case letters, digits and hyphens.
+        kind: `bars`, horizontal and from zero, or `xy`.
+        title: what it shows. summary: the same in words, for those who do not see it.
+    """
+
+    name: str
+    kind: str
+    title: str
+    summary: str
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...]
+
+
+Block = Heading | Paragraph | Note | Code | Table | Chart

@@ -36,6 +36,7 @@ HOMES = {
     "huggingface_hub": ("harness/artifacts",),
     "gguf": ("harness/artifacts/synthetic.py", "harness/artifacts/synthetic_tensors.py"),
     "numpy": ("harness/artifacts", "harness/analysis/prediction.py"),
+    "matplotlib": ("harness/report/writers/svg.py",),
     "invoke": ("tasks.py",),
 }
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "tools", "lib"}

@@ -6,11 +6,16 @@ from collections.abc import Callable
 
 from harness.report.data import ReportData
 from harness.report.sections import (
+    answer,
     bandwidth,
     batching,
+    by_model,
+    by_vendor,
     comparisons,
     controls,
+    energy,
     failures,
+    glance,
     latency,
     method,
     proof,
@@ -27,6 +32,10 @@ from harness.values.block import Block
 
 SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
     "summary": summary.render,
+    "answer": answer.render,
+    "glance": glance.render,
+    "by_model": by_model.render,
+    "by_vendor": by_vendor.render,
     "rates": rates.render,
     "latency": latency.render,
     "batching": batching.render,
@@ -37,6 +46,7 @@ SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
     "controls": controls.render,
     "proof": proof.render,
     "telemetry": telemetry.render,
+    "energy": energy.render,
     "bandwidth": bandwidth.render,
     "method": method.render,
     "reproduce": reproduce.render,

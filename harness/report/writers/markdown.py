@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from tabulate import tabulate
 
-from harness.values.block import Block, Code, Heading, Note, Paragraph, Table
+from harness.values.block import Block, Chart, Code, Heading, Note, Paragraph, Table
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[))")
 _AT_LINE_START = re.compile(r"^(\d+)([.)])(?=\s|$)|^([-+=#:])")
@@ -23,11 +23,15 @@ def write(blocks: Iterable[Block]) -> str:
     return "\n\n".join(_block(block) for block in blocks).rstrip("\n") + "\n"
 
 
+def visible(text: str) -> str:
+    """What of a text is to be seen, on one line: no control characters, and none that turn the direction."""
+    flat = "".join(" " if unicodedata.category(c) in {"Cc", "Cs"} else c for c in text if c not in _BIDI)
+    return " ".join(flat.split())
+
+
 def escape(text: str) -> str:
     """Text that shows as it is: nothing in it becomes a link, HTML, emphasis or a column."""
-    flat = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text if c not in _BIDI)
-    flat = " ".join(flat.split())
-    escaped = _SPECIAL.sub(r"\\\1", flat.replace("&", "&amp;"))
+    escaped = _SPECIAL.sub(r"\\\1", visible(text).replace("&", "&amp;"))
     return _MENTION.sub("&#64;", _LINKS.sub(lambda match: f"{match[1][0]}&#8203;{match[1][1:]}", escaped))
 
 
@@ -48,6 +52,13 @@ def _block(block: Block) -> str:
             return _code(block)
         case Table():
             return _table(block)
+        case Chart():
+            return f"![{escape(block.title)}]({chart_path(block)})"
+
+
+def chart_path(chart: Chart) -> str:
+    """Where a chart lies beside the report."""
+    return f"charts/{chart.name}.svg"
 
 
 def _code(block: Code) -> str:

@@ -26,7 +26,21 @@ def test_the_report_is_the_golden_one(tmp_path: Path, case: str) -> None:
     report = write_report(folder)
     if os.environ.get("UPDATE_GOLDEN"):
         shutil.copy(report, GOLDEN / case / "report.md")
+        shutil.rmtree(GOLDEN / case / "charts", ignore_errors=True)
+        if (folder / "charts").is_dir():
+            shutil.copytree(folder / "charts", GOLDEN / case / "charts")
     assert report.read_text() == (GOLDEN / case / "report.md").read_text()
+    charts = {path.name: path.read_text() for path in (folder / "charts").glob("*")}
+    assert charts == {path.name: path.read_text() for path in (GOLDEN / case / "charts").glob("*")}
+
+
+def test_charts_that_the_report_no_longer_shows_are_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "complete"
+    shutil.copytree(GOLDEN / "complete", folder)
+    (folder / "charts").mkdir()
+    (folder / "charts" / "memory-9.svg").write_text("of another day")
+    write_report(folder)
+    assert list((folder / "charts").iterdir()) == []
 
 
 def test_writing_it_again_changes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""How a result is called beside others: as short as still tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.analysis.results import CellResult, MachineResults
+from harness.report import words
+from harness.values.backend import VENDOR_TITLES
+
+Row = tuple[MachineResults, CellResult]
+
+
+def vendor(machine: MachineResults, result: CellResult) -> str:
+    """The title of who made what it was computed on: `Processors` for any CPU, `Software`, `Unknown`."""
+    if result.software:
+        return "Software"
+    if result.cell.backend == "cpu":
+        return VENDOR_TITLES["cpu"]
+    name = result.device.partition(" x ")[2] if result.n_devices > 1 else result.device
+    found = {device.vendor for device in machine.machine.devices if device.name == name and device.kind != "cpu"}
+    return VENDOR_TITLES.get(found.pop(), "Unknown") if len(found) == 1 else "Unknown"
+
+
+def contender(machine: MachineResults, result: CellResult) -> str:
+    """Device and backend: `Radeon RX 7900 XTX, Vulkan`; a device in software is called that."""
+    device = result.device
+    if not result.argv:
+        # Nothing of it ran: what the matrix calls the device is one that others of its machine name.
+        asked = (result.cell.backend, result.cell.device)
+        likes = (c.device for c in machine.cells if c.argv and (c.cell.backend, c.cell.device) == asked)
+        device = next(likes, device)
+    return f"{device}{' (software)' if result.software else ''}, {words.backend(result.cell)}"
+
+
+def names(rows: Sequence[Row]) -> tuple[str, ...]:
+    """A name for each row: device and backend; parameters, then the machine, where others are called the same."""
+    parts = [[contender(machine, result)] for machine, result in rows]
+    for extra in (lambda row: words.parameters(row[1].cell), lambda row: row[0].machine.machine):
+        shown = [", ".join(part) for part in parts]
+        for index, row in enumerate(rows):
+            others = [extra(rows[i]) for i, name in enumerate(shown) if name == shown[index]]
+            if len(set(others)) > 1 and extra(row):
+                parts[index].append(extra(row))
+    return tuple(", ".join(part) for part in parts)
+
+
+def model(result: CellResult) -> str:
+    """The model's title, or its key in the matrix where its facts are missing."""
+    return result.model.title if result.model else result.cell.model
+
+
+def vendor_colour(title: str) -> int:
+    """The number of a vendor's colour in every chart."""
+    known = [*VENDOR_TITLES.values(), "Software", "Unknown"]
+    return known.index(title)

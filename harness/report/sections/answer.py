@@ -1,0 +1,104 @@
+"""The answer, before everything else: which is fastest at what, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import comb
+
+from harness.analysis.standings import Standing, standings
+from harness.report import naming
+from harness.report.data import ReportData
+from harness.stats.digits import with_interval
+from harness.stats.verdicts import Verdict, in_words
+from harness.values.block import Block, Heading, Paragraph, Table
+
+MOST_ROWS = 16
+_TITLES = {"pp": "Prompt processing", "tg": "Text generation", "pg": "Both together"}
+COLUMNS = ("Model", "Test", "Fastest", "Tokens/s (95 % interval)", "Next", "The fastest is", "Of")
+ALIGN = ("left", "left", "left", "right", "left", "left", "right")
+
+
+def render(data: ReportData) -> tuple[Block, ...]:
+    """A sentence for each kind of test, and a row for each group that may be ranked; empty where nothing may be."""
+    found = standings(data.rows())
+    if not found:
+        return ()
+    blocks: list[Block] = [Heading(level=2, text="In short")]
+    contested = [standing for standing in found if standing.ahead is not None]
+    blocks += [Paragraph(text=text) for kind in _TITLES if (text := _sentence(kind, contested))]
+    if not contested:
+        blocks.append(
+            Paragraph(
+                text="Nothing here competes: no two proven results share model, test and settings. What each did:"
+            )
+        )
+    shown = _most_asked_for(contested or found)
+    rows = tuple(_row(standing) for standing in shown)
+    if contested:
+        blocks.append(Table(columns=COLUMNS, rows=rows, align=ALIGN))
+        pairs = sum(comb(len(standing.rows), 2) for standing in contested)
+        left = len(contested) - len(shown)
+        more = f" {left} further groups are in the tables below." if left else ""
+        blocks.append(
+            Paragraph(
+                text="Only results with the same weights, test and settings stand against each other, and a machine "
+                f"counts as one: nothing is said of others of its kind. All words hold together with 95 %, as if each "
+                f"of the {pairs} pairs had been compared.{more}"
+            )
+        )
+    else:
+        columns = tuple(column for column in COLUMNS if column not in {"Next", "The fastest is", "Of"})
+        columns = tuple("Result" if column == "Fastest" else column for column in columns)
+        blocks.append(Table(columns=columns, rows=tuple(row[:4] for row in rows), align=ALIGN[:4]))
+    return tuple(blocks)
+
+
+def _most_asked_for(found: Sequence[Standing]) -> list[Standing]:
+    """The largest groups without depth first, then kept in the matrix's order."""
+    order = sorted(range(len(found)), key=lambda i: (found[i].first[1].cell.test.n_depth, -len(found[i].rows), i))
+    return [found[index] for index in sorted(order[:MOST_ROWS])]
+
+
+def _sentence(kind: str, contested: Sequence[Standing]) -> str:
+    """Who is ahead how often in this kind of test: `Text generation: X is fastest in 4 of 6 groups (...)`."""
+    mine = [standing for standing in contested if standing.first[1].cell.test.kind == kind]
+    if not mine:
+        return ""
+    wins: Counter[str] = Counter()
+    shares: dict[str, list[float]] = {}
+    for standing in mine:
+        comparison = standing.ahead.comparison if standing.ahead else None
+        if comparison is not None and comparison.verdict is Verdict.FASTER:
+            name = naming.contender(*standing.first)
+            wins[name] += 1
+            shares.setdefault(name, []).append(100 * (comparison.ratio - 1))
+    groups = "group" if len(mine) == 1 else "groups"
+    parts = [
+        f"{name} is the fastest in {number} of {len(mine)} {groups}, by {_range(shares[name])} over the next"
+        for name, number in wins.most_common()
+    ]
+    undecided = len(mine) - wins.total()
+    if undecided:
+        parts.append(f"in {undecided} no winner is shown")
+    return f"{_TITLES[kind]}: {'; '.join(parts)}."
+
+
+def _range(percents: Sequence[float]) -> str:
+    low, high = (f"{value:.1f}" for value in (min(percents), max(percents)))
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def _row(standing: Standing) -> tuple[str, ...]:
+    result, rate = standing.first[1], standing.first[1].tokens_per_s or 0.0
+    called = naming.names(standing.rows)
+    ahead = standing.ahead
+    return (
+        naming.model(result),
+        result.cell.test.name,
+        called[0],
+        with_interval(rate, result.interval, why_none="too few rounds" if result.interval is None else ""),
+        called[1] if ahead else "-",
+        in_words(ahead.comparison, why_none=ahead.why_none) if ahead else "alone",
+        str(len(standing.rows)),
+    )
