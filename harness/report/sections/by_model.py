@@ -37,8 +37,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
         Heading(level=2, text="By model"),
         Paragraph(
             text="Tokens per second, of a server (serve:) milliseconds to the first token, with 95 % intervals. Memory "
-            "is the most that a test took; energy is net of idle power, for a generated token. Rows may only be compared "
-            "within a column, and where their names do not differ in a setting."
+            "is the most that a test took; energy is net of idle power, for a generated token. Rows may only be "
+            "compared within a column, and where their names do not differ in a setting."
         ),
         *tables,
     )
