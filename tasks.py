@@ -284,6 +284,28 @@ def verify(_context: Context, folder: str, json: bool = False) -> None:
     verify_folder(folder, as_json=json)
 
 
+@task(
+    positional=["sources"],
+    iterable=["source"],
+    help={
+        "sources": "folders, files of records, archives, or names under reports/, with commas between them",
+        "source": "a further one; may be repeated",
+        "out": "folder to merge into: a path, or a name under reports/; what it holds stays in it",
+        "no_report": "write no report",
+    },
+)
+@_told
+def merge(
+    _context: Context, sources: str, source: list[str] | None = None, out: str = "merged", no_report: bool = False
+) -> None:
+    """Put the records of any machines into one folder: each once, checked, and never against what contradicts them."""
+    from harness.flows.merge import MergeRequest
+    from harness.flows.merge import merge as merge_records
+
+    # Invoke gives a task one positional argument; what follows it would be the name of the next task.
+    merge_records(MergeRequest(sources=(*sources.split(","), *(source or ())), out=out, report=not no_report))
+
+
 @task(help={"file": "look only at what this matrix file needs", "json": "print the findings as JSON"})
 @_told
 def doctor(_context: Context, file: str = "", json: bool = False) -> None:

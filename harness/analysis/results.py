@@ -179,7 +179,7 @@ class MachineResults:
 
 
 def read_results(folder: Path, *, simulated: bool = False) -> tuple[MachineResults, ...]:
-    """The results of every machine that has records in this folder.
+    """The results of every machine that has records in this folder; of each of its matrices where it ran several.
 
     Raises:
         InputError: there are none, or a file is damaged.
@@ -195,7 +195,10 @@ def read_results(folder: Path, *, simulated: bool = False) -> tuple[MachineResul
                 where=str(folder),
                 remedy="Copy the folder `sessions` along with `records`.",
             )
-        machines.append(machine_results(own, store.read(name)))
+        records = store.read(name)
+        for matrix in dict.fromkeys(session.matrix for session in own):
+            of_matrix = [session for session in own if session.matrix == matrix]
+            machines.append(machine_results(of_matrix, [record for record in records if record.matrix == matrix]))
     if not machines:
         raise InputError("no records", where=str(folder), remedy="Run `invoke matrix --file ...` first.")
     return tuple(machines)

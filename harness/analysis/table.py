@@ -91,8 +91,9 @@ def _row(
         if found.cell == cell.id
     ]
     return ResultRow(
-        row=short_hash(facts.machine, cell.id, metric),
+        row=short_hash(session.matrix, facts.machine, cell.id, metric),
         report=report,
+        matrix=session.matrix,
         machine=facts.machine,
         cell=cell.id,
         metric=metric,

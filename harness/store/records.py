@@ -184,13 +184,15 @@ class RecordStore:
         except FileNotFoundError:
             return ()
         records: dict[str, Record] = {}
-        places: dict[tuple[str, int, int], int] = {}
+        # Two starts that know nothing of each other, merged later, can both have a first attempt.
+        places: dict[tuple[str, str, int, int], int] = {}
         whole = lines[:-1]
         for number, line in enumerate(whole, start=1):
             try:
                 record = from_json(loads(line, max_bytes=MAX_LINE_BYTES))
-                if record.id not in records and _attempt(record) in places:
-                    raise CodecError(f"{_attempt_text(record)} stands in line {places[_attempt(record)]} already")  # noqa: TRY301 - one way out for all
+                place = (record.session, *_attempt(record))
+                if record.id not in records and place in places:
+                    raise CodecError(f"{_attempt_text(record)} stands in line {places[place]} already")  # noqa: TRY301 - one way out for all
             except (JsonError, CodecError, VersionError) as error:
                 raise InputError(
                     f"line {number}: {error}",
@@ -198,7 +200,7 @@ class RecordStore:
                     remedy="Restore the file from a copy, or start again with --fresh, which keeps it in the archive.",
                 ) from error
             records[record.id] = record
-            places.setdefault(_attempt(record), number)
+            places.setdefault(place, number)
         return tuple(records.values())
 
     def repair(self, machine: str) -> str:

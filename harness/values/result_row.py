@@ -26,7 +26,7 @@ class ResultRow:
     Attributes:
         row: short name of the row, stable while the thing that was measured stays the same; for anchors and links.
         trust: measured by this program, or imported. source: of an imported row, where it was had from.
-        report, machine, cell: name of the folder, of the machine, id of the cell.
+        report, matrix, machine, cell: names of the folder, the matrix and the machine, id of the cell.
         metric: `pp`, `tg` or `pg`, rates in tokens/s; later others, such as `ttft`. unit: of value and interval.
         higher_is_better: of the metric.
 
@@ -63,6 +63,7 @@ class ResultRow:
     trust: Trust = Trust.MEASURED
     source: str = ""
     report: str
+    matrix: str = ""
     machine: str
     cell: str
     metric: str

@@ -38,6 +38,8 @@ HOMES = {
     "numpy": ("harness/artifacts", "harness/analysis/prediction.py"),
     "matplotlib": ("harness/report/writers/svg.py",),
     "invoke": ("tasks.py",),
+    "msgspec": ("harness/store/quick_check.py",),
+    "duckdb": ("harness/analysis/columns",),
 }
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "tools", "lib"}
 FILES = [*sorted(HARNESS.rglob("*.py")), ROOT / "tasks.py"]

@@ -48,7 +48,7 @@ def audit(folder: Path, *, simulated: bool = False) -> Audit:
     for path in sorted((folder / "records").glob("*.jsonl")):
         own, found = read_lines(path)
         findings += found
-        seen: dict[tuple[str, int, int], int] = {}
+        seen: dict[tuple[str, str, int, int], int] = {}
         whole = []
         for line in own:
             findings += audit_line(line, seen)

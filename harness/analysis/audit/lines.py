@@ -58,7 +58,7 @@ def read_lines(path: Path) -> tuple[list[Line], list[Finding]]:
     return lines, []
 
 
-def audit_line(line: Line, seen: dict[tuple[str, int, int], int]) -> list[Finding]:
+def audit_line(line: Line, seen: dict[tuple[str, str, int, int], int]) -> list[Finding]:
     """Whether it is a record, and the first of its attempt.
 
     Args:
@@ -67,7 +67,7 @@ def audit_line(line: Line, seen: dict[tuple[str, int, int], int]) -> list[Findin
     if line.record is None:
         return [Finding(where=line.where, what=line.problem)]
     run = line.record.run
-    key = (run.key, run.round, run.attempt)
+    key = (line.record.session, run.key, run.round, run.attempt)
     first = seen.setdefault(key, line.number)
     if first != line.number:
         what = f"round {run.round}, attempt {run.attempt} stands in line {first} already"

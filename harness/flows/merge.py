@@ -1,0 +1,83 @@
+"""`invoke merge`: records of any machines into one folder, and its report. Needs no engine, no image and no model."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.flows.console import Display
+from harness.flows.workspace import Workspace, find_workspace
+from harness.report.report import write_report
+from harness.store.merge import Merged, merge_parts
+from harness.store.records import RecordStore
+from harness.store.sources import Part, find_parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeRequest:
+    """What to merge.
+
+    Attributes:
+        sources: folders, files of records and archives, or names under `reports/`.
+        out: the folder that they are merged into: a path, or a name under `reports/`. What it holds stays in it.
+        report: whether its report is written too.
+    """
+
+    sources: tuple[str, ...]
+    out: str
+    report: bool = True
+
+
+def merge(request: MergeRequest, workspace: Workspace | None = None) -> Merged:
+    """Merge, and write the report.
+
+    Raises:
+        InputError: a source is damaged, of a newer version, or contradicts another; nothing was written.
+        MachineError: the folder cannot be written.
+    """
+    workspace, display = workspace or find_workspace(), Display()
+    if not request.sources or not request.out:
+        raise InputError(
+            "names no source" if not request.sources else "names no folder to merge into",
+            where="merge",
+            remedy="Say `invoke merge reports/a reports/b --out merged`.",
+        )
+    target = out_folder(request.out, workspace)
+    with tempfile.TemporaryDirectory(prefix="llama-bench-merge-") as workdir, RecordStore(target).locked():
+        merged = merge_parts(_parts(request.sources, target, workspace, Path(workdir)), target)
+    for remark in merged.remarks:
+        display.say(f"  {remark}")
+    display.say(
+        f"merged: {merged.records} records of {merged.machines} machines in {merged.sessions} starts into {target}"
+        + (f"; {merged.repeated} were there already" if merged.repeated else "")
+    )
+    if request.report:
+        display.say(f"report: {write_report(target)}")
+    return merged
+
+
+def out_folder(out: str, workspace: Workspace) -> Path:
+    """A path where it looks like one, else a folder in `reports/`."""
+    return workspace.cwd / out if "/" in out or (workspace.cwd / out).is_dir() else workspace.reports / out
+
+
+def _parts(sources: Sequence[str], target: Path, workspace: Workspace, workdir: Path) -> list[Part]:
+    """Everything that is to be merged: what the folder holds already is a source like the others."""
+    paths = [found if (found := workspace.cwd / name).exists() else workspace.reports / name for name in sources]
+    missing = [name for name, path in zip(sources, paths, strict=True) if not path.exists()]
+    if missing:
+        raise InputError("there is no such file or folder", where=missing[0], remedy="Look at the name.")
+    if (target / "records").is_dir() and any((target / "records").iterdir()):
+        paths.append(target)
+    parts: list[Part] = []
+    for number, path in enumerate(dict.fromkeys(path.resolve() for path in paths)):
+        unpacked = workdir / str(number)
+        unpacked.mkdir()
+        parts += find_parts(path, unpacked)
+    if any(shutil.disk_usage(workdir).free < 2 * part.path.stat().st_size for part in parts):
+        raise InputError("the disk has too little space", where=str(workdir), remedy="Free some space, or set TMPDIR.")
+    return parts

@@ -1,0 +1,173 @@
+"""Records checked at the speed at which they are read: the bytes by their hash, every field by its annotation.
+
+`from_json` reads one record with the words for whatever is wrong with it, in milliseconds. This says whether a line is
+a record at all, in microseconds, and leaves the words to `from_json`: what is refused here is read again there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+
+from harness.formats.json_schema import load_schema
+from harness.formats.strict_json import JsonError, loads
+from harness.store.codec import CodecError
+from harness.store.migrations import SCHEMA, VERSION, VersionError
+from harness.store.records import MAX_LINE_BYTES, SCHEMA_FILE, canonical, from_json
+from harness.values.record import Record
+
+# Keys are sorted, so that the record's own id stands before its image; ids of cells do not look so.
+_READ = msgspec.json.Decoder()
+_WRITE = msgspec.json.Encoder(order="sorted")
+MAX_DEPTH = 16
+LARGEST = 2**63
+MOST = 2**31 - 1
+KILL_STAGES = (None, "term", "kill", "remove")
+MAX_DIAGNOSIS = 8192
+_ID = re.compile(rb',"id":"([0-9a-f]{64})"(?=,"image":)')
+
+
+class Envelope(typing.Protocol):
+    """What of a line is needed to place it among others."""
+
+    id: str
+    schema: str
+    version: int
+    machine: str
+    matrix: str
+    session: str
+    started_utc: str
+    simulated: bool
+    run: Any
+
+
+def hash_holds(line: bytes) -> bool:
+    """Whether the id in a line is the hash of its bytes without it, as they are written by this program."""
+    for match in _ID.finditer(line):
+        rest = hashlib.sha256(line[: match.start()])
+        rest.update(line[match.end() :])
+        if rest.hexdigest() == match[1].decode():
+            return True
+    return False
+
+
+def check_line(line: bytes) -> Envelope:
+    """Check a whole line: its hash, its spelling, its version, every field of it.
+
+    Raises:
+        ValueError: it is no record that this program reads; the message says what is wrong with it.
+    """
+    if len(line) <= MAX_LINE_BYTES and hash_holds(line):
+        try:
+            value = _READ.decode(line)
+            # Written again it has to be the same bytes: nothing stands twice, and every reader reads the same.
+            if _WRITE.encode(value) == line or canonical(value) == line:
+                found: Any = msgspec.convert(value, _record())
+                if found.schema == SCHEMA and found.version == VERSION and _rules_hold(found):
+                    return typing.cast("Envelope", found)
+        except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError, RecursionError):
+            pass
+    return _slowly(line)
+
+
+def _slowly(line: bytes) -> Envelope:
+    """The same by the schema: older versions, lines that are spelled otherwise, and the words for what is wrong."""
+    try:
+        data = loads(line, max_bytes=MAX_LINE_BYTES)
+        record = from_json(data)
+    except (JsonError, CodecError, VersionError) as error:
+        raise ValueError(str(error)) from error
+    return ReadBySchema(record, data)
+
+
+class ReadBySchema:
+    """A record that was read by the schema, as an envelope: its line may be spelled otherwise than ours."""
+
+    def __init__(self, record: Record, data: Mapping[str, Any]) -> None:
+        self.id, self.machine, self.matrix, self.session = record.id, record.machine, record.matrix, record.session
+        self.started_utc, self.simulated, self.run = record.started_utc, record.simulated, record.run
+        self.schema: str = data["schema"]
+        self.version: int = data["version"]
+        self.session_sha256 = record.session_sha256
+
+
+def _shallow(value: object, depth: int) -> bool:
+    """Whether nothing is nested deeper, of what the annotations leave open."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(_shallow(item, depth - 1) for item in inner if isinstance(item, dict | list))
+
+
+@cache
+def _rules() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The patterns of the schema for the fields of a record itself."""
+    schema = load_schema(SCHEMA_FILE)
+    found = []
+    for name, rule in schema["properties"].items():
+        reference = rule.get("$ref", "").rpartition("/")[2]
+        pattern = rule.get("pattern") or schema["$defs"].get(reference, {}).get("pattern")
+        if pattern:
+            found.append((name, re.compile(pattern)))
+    return tuple(found)
+
+
+def _rules_hold(record: Any) -> bool:
+    """What annotations cannot say; whoever breaks one of these is read again by the schema, which has the words."""
+    run = record.run
+    counts = (run.round, run.order, run.repeat, run.attempt - 1)
+    samples = [outcome.samples_ns for outcome in record.outcomes if outcome.samples_ns]
+    opened = [record.container, record.gate, [outcome.row for outcome in record.outcomes]]
+    return (
+        all(pattern.search(getattr(record, name)) for name, pattern in _rules())
+        and min(counts) >= 0
+        and max(counts) < MOST
+        and bool(run.cells and record.outcomes)
+        and 0 <= (record.load_before or 0) <= 1
+        and record.kill_stage in KILL_STAGES
+        and len(record.diagnosis) <= MAX_DIAGNOSIS
+        and 0 <= record.duration_ns < LARGEST
+        and all(0 < min(own) <= max(own) < LARGEST for own in samples)
+        and _shallow(opened, MAX_DEPTH)
+    )
+
+
+@cache
+def _record() -> type:
+    return _structure(Record, (("schema", str), ("version", int)))
+
+
+@cache
+def _structure(kind: type, extra: tuple[tuple[str, type], ...] = ()) -> type:
+    """A msgspec structure with the fields of a dataclass; unknown fields are refused."""
+    hints = typing.get_type_hints(kind)
+    members: list[Any] = list(extra)
+    for field in fields(kind):
+        if field.default is not MISSING:
+            members.append((field.name, _converted(hints[field.name]), field.default))
+        elif field.default_factory is not MISSING:
+            members.append((field.name, _converted(hints[field.name]), msgspec.field(default_factory=dict)))
+        else:
+            members.append((field.name, _converted(hints[field.name])))
+    return msgspec.defstruct(kind.__name__, members, forbid_unknown_fields=True, kw_only=True, gc=False)
+
+
+def _converted(kind: Any) -> Any:
+    if kind is object or kind is Any:
+        return Any
+    if is_dataclass(kind):
+        return _structure(typing.cast("type", kind))
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is None:
+        return kind
+    if origin in {Union, types.UnionType}:
+        return Union[tuple(_converted(argument) for argument in arguments)]  # noqa: UP007 - of what is known at run time
+    if origin is tuple:
+        return tuple[_converted(arguments[0]), ...]  # type: ignore[misc] # likewise
+    return dict[str, _converted(arguments[1])]  # type: ignore[misc] # likewise

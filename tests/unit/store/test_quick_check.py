@@ -1,0 +1,116 @@
+"""What is checked quickly is what the schema accepts, and nothing else."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.store.quick_check import ReadBySchema, check_line, hash_holds
+from harness.store.records import canonical, from_json
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+LINES = [line for path in sorted(GOLDEN.glob("*/records/*.jsonl")) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
+def signed(data: dict[str, Any]) -> bytes:
+    """The line of a record whose id is right, whatever it says."""
+    rest = {key: value for key, value in data.items() if key != "id"}
+    return canonical({"id": hashlib.sha256(canonical(rest)).hexdigest(), **rest})
+
+
+def test_real_records_are_read_quickly() -> None:
+    assert len(LINES) > 30
+    for line in LINES:
+        found = check_line(line)
+        assert not isinstance(found, ReadBySchema)
+        assert found.id == json.loads(line)["id"]
+        assert found.run.key == from_json(json.loads(line)).run.key
+
+
+def test_a_changed_byte_is_found_out() -> None:
+    changed = LINES[0].replace(b'"exit_code":0', b'"exit_code":1')
+    assert changed != LINES[0]
+    assert not hash_holds(changed)
+    with pytest.raises(ValueError, match="changed"):
+        check_line(changed)
+
+
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("of another type", {"duration_ns": "1"}),
+    ("of another type", {"software": 1}),
+    ("an unknown field", {"surprise": 1}),
+    ("a machine that is a path", {"machine": "../../etc/passwd"}),
+    ("a session that is none", {"session": "yesterday"}),
+    ("a share above one", {"load_before": 1.5}),
+    ("no outcome", {"outcomes": []}),
+    ("an unknown end", {"kill_stage": "axe"}),
+    ("more than a number holds", {"duration_ns": 2**63}),
+]
+
+
+@pytest.mark.parametrize(("what", "changes"), WRONG, ids=[what for what, _ in WRONG])
+def test_what_is_wrong_is_refused_in_the_words_of_the_schema(what: str, changes: dict[str, Any]) -> None:
+    del what
+    with pytest.raises(ValueError, match=r"\$|unknown field|instead of"):
+        check_line(signed({**json.loads(LINES[0]), **changes}))
+
+
+def test_a_newer_version_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="newer than this program"):
+        check_line(signed({**json.loads(LINES[0]), "version": 99}))
+
+
+def test_a_field_that_stands_twice_is_refused_though_its_hash_is_right() -> None:
+    rest = canonical({key: value for key, value in json.loads(LINES[0]).items() if key != "id"})
+    twice = rest[:-1] + b',"version":1}'
+    id_ = hashlib.sha256(twice).hexdigest().encode()
+    line = twice.replace(b',"image":', b',"id":"' + id_ + b'","image":', 1)
+    assert hash_holds(line)
+    with pytest.raises(ValueError, match=r"stands twice|changed"):
+        check_line(line)
+
+
+def test_other_spelling_of_the_same_content_is_read_by_the_schema() -> None:
+    spaced = json.dumps(json.loads(LINES[0]), indent=None, sort_keys=False).encode()
+    found = check_line(spaced)
+    assert isinstance(found, ReadBySchema)
+    assert found.id == json.loads(LINES[0])["id"]
+
+
+def test_nesting_is_bounded() -> None:
+    data = json.loads(LINES[0])
+    deep: Any = 1
+    for _ in range(100):
+        deep = [deep]
+    data["outcomes"][0]["row"] = {"deep": deep}
+    with pytest.raises(ValueError, match="nested deeper"):
+        check_line(signed(data))
+
+
+@given(
+    st.binary(max_size=200)
+    | st.sampled_from(LINES).flatmap(lambda line: st.integers(0, len(line)).map(lambda n: line[:n] + line[n + 1 :]))
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_it_is_it_is_a_record_or_a_value_error(line: bytes) -> None:
+    try:
+        found = check_line(line)
+    except ValueError:
+        return
+    assert found.id == json.loads(line)["id"]
+
+
+NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.dictionaries(st.text(max_size=8), NUMBERS | st.text(max_size=20) | st.none(), max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_rows_of_strangers_are_accepted_as_the_schema_accepts_them(row: dict[str, Any]) -> None:
+    data = json.loads(LINES[0])
+    data["outcomes"][0]["row"] = row
+    line = signed(data)
+    assert check_line(line).id == from_json(json.loads(line)).id
