@@ -13,7 +13,7 @@ from harness.formats.llama_batched import BatchedRow
 from harness.measure import placement
 from harness.measure.common_options import head, program_options
 from harness.measure.diagnosis import diagnose
-from harness.measure.log_proof import asked_device, loaded_backend, outcome_of, release_build
+from harness.measure.log_proof import asked_device, loaded_backend, outcome_of, release_build, seen_working
 from harness.measure.placement import Finding, contradicted, proven, unobservable
 from harness.measure.windows import IDLE, LOAD
 from harness.values.backend import BACKENDS
@@ -122,6 +122,7 @@ def _judged(cell: Cell, rows: Sequence[BatchedRow], ended: ContainerExit, log: L
         loaded_backend(log, asked.passthrough, BACKENDS[asked.backend]),
         *((asked_device(log, asked.passthrough),) if is_gpu else ()),
         *placement.findings(cell, log, device=asked.passthrough.device, is_gpu=is_gpu),
+        *(seen_working(cell, log, asked) if is_gpu else ()),
     ]
     samples = tuple(max(1, round(row.t_tg_s * _S)) for row in rows)
     series: dict[str, tuple[int | float, ...]] = {

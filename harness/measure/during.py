@@ -60,11 +60,18 @@ class Expected:
 
 
 def findings(
-    cell: Cell, row: BenchRow, telemetry: Telemetry | None, *, log: LogFacts | None, model: ModelFacts, software: bool
+    cell: Cell,
+    row: BenchRow | None,
+    telemetry: Telemetry | None,
+    *,
+    log: LogFacts | None,
+    model: ModelFacts,
+    software: bool,
 ) -> tuple[Finding, ...]:
     """What the telemetry proves about one cell of a GPU backend.
 
     Args:
+        row: as llama-bench printed it; None for other programs, of which cell and model are taken at their word.
         telemetry: of the run; None where there was none.
         log: of this run or of the warm-up of the same key; None where there is none.
         software: the cell asked for a software device, which has neither memory nor utilisation to be seen.
@@ -125,9 +132,10 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"\s*\d+(?:\.\d*)?\s*", text) is not None
 
 
-def expect(cell: Cell, row: BenchRow, log: LogFacts | None, model: ModelFacts) -> Expected | None:
+def expect(cell: Cell, row: BenchRow | None, log: LogFacts | None, model: ModelFacts) -> Expected | None:
     """How much of the model should be on the devices; None where the parameters leave that open."""
-    layers = row.raw.get("n_gpu_layers", cell.params.get("n_gpu_layers"))
+    asked = cell.params.get("n_gpu_layers")
+    layers = row.raw.get("n_gpu_layers", asked) if row else asked
     offloaded = layers if isinstance(layers, int) and not isinstance(layers, bool) else None
     total = log.layers_total if log and log.layers_total else (model.n_layers or 0) + 1
     share = 1.0 if offloaded is None or offloaded < 0 or total <= 1 else min(1.0, offloaded / total)
@@ -136,7 +144,7 @@ def expect(cell: Cell, row: BenchRow, log: LogFacts | None, model: ModelFacts) -
         return Expected(bytes=held, enough=round(ENOUGH_BY_LOG * held), share=share, by="its log")
     if any(cell.params.get(name) for name in _MOVED) or offloaded is None:
         return None
-    held = round(share * row.model_size)
+    held = round(share * (row.model_size if row else model.size_bytes))
     return Expected(bytes=held, enough=round(ENOUGH_BY_SIZE * held), share=share, by="its size and layers")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.formats.llama_log import not_a_release_build
+from harness.measure import during
 from harness.measure.device_match import SeenDevice, compare
 from harness.measure.placement import Finding, contradicted, proven, unobservable
 from harness.values.backend import Backend
@@ -12,6 +13,7 @@ from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.container import Passthrough
 from harness.values.failure import Failure, Phase, Reason
+from harness.values.measured import Asked
 from harness.values.record import Outcome, Proof
 
 _REMEDIES = {
@@ -65,6 +67,12 @@ def asked_device(log: LogFacts, passthrough: Passthrough) -> Finding:
     if Proof.CONTRADICTED in proofs:
         return contradicted("device", evidence, Reason.WRONG_DEVICE)
     return unobservable("device", evidence) if Proof.UNOBSERVABLE in proofs else proven("device", evidence)
+
+
+def seen_working(cell: Cell, log: LogFacts, asked: Asked) -> tuple[Finding, ...]:
+    """What the device's driver saw: its memory grew by the model, and it was busy."""
+    software = any(device.software for device in asked.passthrough.expected)
+    return during.findings(cell, None, asked.telemetry, log=log, model=asked.model, software=software)
 
 
 def outcome_of(

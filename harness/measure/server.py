@@ -17,7 +17,7 @@ from harness.formats import llama_log, llama_server
 from harness.measure import placement
 from harness.measure.common_options import head, program_options
 from harness.measure.diagnosis import diagnose
-from harness.measure.log_proof import asked_device, loaded_backend, outcome_of, release_build
+from harness.measure.log_proof import asked_device, loaded_backend, outcome_of, release_build, seen_working
 from harness.measure.parameters import unsupported
 from harness.measure.placement import Finding, contradicted, proven, unobservable
 from harness.measure.server_client import SHARED_FOLDER, SOCKET_NAME, ServerClient
@@ -121,6 +121,7 @@ def _judged(cell: Cell, ended: ContainerExit, heard: Heard, log: LogFacts, asked
         loaded_backend(log, asked.passthrough, BACKENDS[asked.backend]),
         *((asked_device(log, asked.passthrough),) if is_gpu else ()),
         *placement.findings(cell, log, device=asked.passthrough.device, is_gpu=is_gpu),
+        *(seen_working(cell, log, asked) if is_gpu else ()),
     ]
     load_ns = max(1, heard.ready_ns - ended.started_ns)
     if loading:
