@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from harness.stats.intervals import Interval, median_interval, rate, run_value
 from harness.values.cell import Cell
-from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD
+from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, QUALITY
 from harness.values.record import Outcome
 
 _MS_NS = 1e6
@@ -120,6 +120,14 @@ def _batch_rate(series: str, tokens: Callable[[Cell], int]) -> Callable[[Cell, O
     return of
 
 
+def _first(name: str) -> Callable[[Cell, Outcome], float | None]:
+    def of(_cell: Cell, outcome: Outcome) -> float | None:
+        values = outcome.series.get(name, ())
+        return float(values[0]) if values else None
+
+    return of
+
+
 def _load(_cell: Cell, outcome: Outcome) -> float | None:
     values = outcome.series.get("load_ns", ())
     return values[0] / _MS_NS if values else None
@@ -203,6 +211,36 @@ METRICS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
                 unit="tokens/s",
                 higher_is_better=True,
                 of=_batch_rate("generation_ns", _generated),
+            ),
+        ),
+        QUALITY: (
+            Metric(
+                name="perplexity",
+                title="Perplexity",
+                unit="perplexity",
+                higher_is_better=False,
+                of=_first("perplexity"),
+            ),
+            Metric(
+                name="perplexity_ratio",
+                title="Ratio to the base's",
+                unit="ratio",
+                higher_is_better=False,
+                of=_first("perplexity_ratio"),
+            ),
+            Metric(
+                name="kl_divergence",
+                title="KL divergence",
+                unit="nats",
+                higher_is_better=False,
+                of=_first("kl_divergence"),
+            ),
+            Metric(
+                name="same_top_percent",
+                title="Same most likely token",
+                unit="percent",
+                higher_is_better=True,
+                of=_first("same_top_percent"),
             ),
         ),
     }

@@ -88,7 +88,7 @@ def _locked_models(
 ) -> dict[str, LockedModel]:
     """Files of the user are hashed and synthetic models made; what the matrix or the registry pins is not fetched."""
     locked = {}
-    for name in dict.fromkeys(cell.model for cell in plan.cells):
+    for name in dict.fromkeys(name for cell in plan.cells for name in cell.models):
         source = plan.matrix.models[name]
         sha256 = local.get(name) or source.sha256
         if not sha256:

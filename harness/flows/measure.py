@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import CellsFailedError, InterruptedByUserError
+from harness.flows.base_logits import LogitsMaker
 from harness.flows.campaign import Campaign, make_groups
 from harness.flows.console import Display
 from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
@@ -147,6 +148,12 @@ def look(
                 memory_bytes=_memory_bytes(plan.matrix, machine),
                 kernel_caches=workspace.cache / "kernels",
             ),
+            logits_maker=LogitsMaker(
+                engine=opened.engine,
+                text=workspace.text,
+                cache=workspace.cache,
+                memory_bytes=_memory_bytes(plan.matrix, machine),
+            ),
             local=local,
             workspace=workspace,
             display=display,
@@ -203,6 +210,14 @@ def _campaign(
             engine=engine,
             memory_bytes=memory_bytes,
             kernel_caches=workspace.cache / "kernels",
+            cancel=interrupts.cancel,
+            journal=journal,
+        ),
+        logits_maker=LogitsMaker(
+            engine=engine,
+            text=workspace.text,
+            cache=workspace.cache,
+            memory_bytes=memory_bytes,
             cancel=interrupts.cancel,
             journal=journal,
         ),

@@ -19,7 +19,7 @@ def sources(file: str, workspace: Workspace) -> tuple[tuple[ModelSource, ...], P
     if not file:
         return tuple(load_registry(workspace.registry).values()), workspace.matrices
     plan = read_matrix(file, workspace)
-    names = dict.fromkeys(cell.model for cell in plan.cells)
+    names = dict.fromkeys(name for cell in plan.cells for name in cell.models)
     return tuple(plan.matrix.models[name] for name in names), plan.matrix.path.parent
 
 

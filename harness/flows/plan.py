@@ -56,7 +56,9 @@ def show_plan(file: str, *, only: tuple[str, ...] = ()) -> None:
 
 
 def _sizes(plan: Plan, workspace: Workspace) -> dict[str, ModelSize]:
-    wanted = {name: plan.matrix.models[name] for name in dict.fromkeys(cell.model for cell in plan.cells)}
+    wanted = {
+        name: plan.matrix.models[name] for name in dict.fromkeys(name for cell in plan.cells for name in cell.models)
+    }
     rows = known_models(wanted, workspace.cache, base=plan.matrix.path.parent)
     return {row.name: found for row in rows if (found := model_size(row.path, row.size_bytes)) is not None}
 

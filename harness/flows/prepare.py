@@ -11,6 +11,7 @@ import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from harness.artifacts.answers import Probe
 from harness.artifacts.binaries import image_binaries
@@ -18,6 +19,7 @@ from harness.artifacts.images import prepare_image
 from harness.artifacts.models import prepare_model
 from harness.artifacts.program_help import program_options
 from harness.errors import ArtifactError, InputError
+from harness.flows.base_logits import LogitsMaker
 from harness.flows.console import Display
 from harness.flows.listing import Lister
 from harness.flows.workspace import Workspace
@@ -56,12 +58,15 @@ class Prepared:
     Attributes:
         targets: by backend and device.
         listed: by backend, device and image: whether a container of that image lists that device.
+        logits: of the base models of quality cells, by cell id. text: that they are made of; None where it is unused.
     """
 
     targets: Mapping[tuple[str, str], Target | Failure] = field(default_factory=dict)
     listed: Mapping[tuple[str, str, str], Listed | Failure] = field(default_factory=dict)
     images: Mapping[str, ImageFacts | Failure] = field(default_factory=dict)
     models: Mapping[str, ModelFacts | Failure] = field(default_factory=dict)
+    logits: Mapping[str, Path | Failure] = field(default_factory=dict)
+    text: Path | None = None
 
     def failure(self, cell: Cell) -> Failure | None:
         """Why this cell cannot be run at all; None where it can."""
@@ -70,6 +75,7 @@ class Prepared:
             self.images.get(cell.image),
             self.listed.get((cell.backend, cell.device, cell.image)),
             self.models.get(cell.model),
+            self.logits.get(cell.id),
         ):
             if isinstance(found, Failure):
                 return found
@@ -137,7 +143,8 @@ def local_models(matrix: Matrix, cells: Sequence[Cell], workspace: Workspace) ->
     Raises:
         InputError: a file is missing, is no GGUF, differs from its hash, or cannot be read in a container.
     """
-    wanted = dict.fromkeys(cell.model for cell in cells if matrix.models[cell.model].kind == "file")
+    named = dict.fromkeys(name for cell in cells for name in cell.models)
+    wanted = [name for name in named if matrix.models[name].kind == "file"]
     found = {
         name: prepare_model(matrix.models[name], cache=workspace.cache, base=matrix.path.parent) for name in wanted
     }
@@ -160,6 +167,7 @@ def prepare(
     store: ImageStore,
     probe: Probe,
     lister: Lister,
+    logits_maker: LogitsMaker,
     local: Mapping[str, ModelFacts],
     workspace: Workspace,
     display: Display,
@@ -193,7 +201,7 @@ def prepare(
     listed = _listed(runnable, targets, images, lister=lister, display=display)
     runnable = [c for c in runnable if not isinstance(listed.get((c.backend, c.device, c.image)), Failure)]
     models: dict[str, ModelFacts | Failure] = dict(local)
-    for name in dict.fromkeys(c.model for c in runnable if c.model not in local):
+    for name in dict.fromkeys(name for c in runnable for name in c.models if name not in local):
         with display.step(f"model {name}") as step:
             try:
                 models[name] = prepare_model(
@@ -201,7 +209,26 @@ def prepare(
                 )
             except ArtifactError as error:
                 models[name] = _as_failure(error)
-    return Prepared(targets=targets, listed=listed, images=images, models=models)
+    found = Prepared(targets=targets, listed=listed, images=images, models=models, text=logits_maker.text)
+    return replace(found, logits=_logits(runnable, found, logits_maker, display))
+
+
+def _logits(
+    cells: Sequence[Cell], prepared: Prepared, maker: LogitsMaker, display: Display
+) -> dict[str, Path | Failure]:
+    """Of each quality cell that is compared with another model; those of one base and setting are made once."""
+    found: dict[str, Path | Failure] = {}
+    for cell in cells:
+        if not cell.test.against or prepared.failure(cell):
+            continue
+        base = prepared.models[cell.test.against]
+        if isinstance(base, Failure):
+            found[cell.id] = base
+            continue
+        with display.step(f"logits of {base.name}"):
+            target = prepared.target(cell)
+            found[cell.id] = maker.logits(cell, base, passthrough=target.passthrough, image=prepared.image(cell))
+    return found
 
 
 def _listed(

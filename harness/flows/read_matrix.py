@@ -56,7 +56,7 @@ def read_matrix(file: str, workspace: Workspace, *, only: tuple[str, ...] = (), 
     cells = expand(matrix, n_threads=physical_cores(), only=only, spread=spread)
     for name in dict.fromkeys(cell.image for cell in cells):
         check_image_source(matrix.images[name], images=workspace.images)
-    for name in dict.fromkeys(cell.model for cell in cells):
+    for name in dict.fromkeys(name for cell in cells for name in cell.models):
         if matrix.models[name].kind == "synthetic":
             parse_recipe(matrix.models[name].recipe, where=f"model {name}")
     plan = Plan(matrix=matrix, cells=cells, timeouts=timeouts(matrix, spread=spread))

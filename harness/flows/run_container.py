@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Event
 
 from harness.artifacts.models import MODEL_PATH
@@ -10,9 +11,11 @@ from harness.engine.serving import serve
 from harness.flows.listing import cache_mounts, container_environment
 from harness.flows.setting import Setting
 from harness.machine.sampler import Sampler
+from harness.measure.quality import LOGITS_PATH, TEXT_PATH
 from harness.values.backend import BACKENDS
 from harness.values.container import BindMount, ContainerExit, ContainerSpec
 from harness.values.measured import Heard
+from harness.values.measurement import QUALITY
 from harness.values.protocols import Client, Engine
 from harness.values.record import Run
 
@@ -22,6 +25,7 @@ def container_of(run: Run, argv: tuple[str, ...], setting: Setting, client: Clie
     prepared, first = setting.prepared, run.cells[0]
     mounts = [BindMount(source=prepared.model(first).path, target=MODEL_PATH)]
     mounts += client.mounts() if client else ()
+    mounts += _quality_mounts(run, setting)
     mounts += cache_mounts(BACKENDS[first.backend], prepared.image(first), kernel_caches=setting.kernel_caches)
     return ContainerSpec(
         name=f"lbh-{setting.session[:8]}-{run.key[:8]}-r{run.round}-o{run.order}-a{run.attempt}",
@@ -39,6 +43,16 @@ def container_of(run: Run, argv: tuple[str, ...], setting: Setting, client: Clie
         memory_bytes=setting.memory_bytes,
         user=client.user() if client else "",
     )
+
+
+def _quality_mounts(run: Run, setting: Setting) -> list[BindMount]:
+    """The text, and what the base model thinks of it."""
+    prepared, cell = setting.prepared, run.cells[0]
+    if cell.test.measurement != QUALITY or prepared.text is None:
+        return []
+    found = [BindMount(source=prepared.text, target=TEXT_PATH)]
+    logits = prepared.logits.get(cell.id)
+    return [*found, BindMount(source=logits, target=LOGITS_PATH)] if isinstance(logits, Path) else found
 
 
 def isolation(spec: ContainerSpec) -> dict[str, object]:

@@ -78,7 +78,9 @@ def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
         # Another driver is another thing under the same numbers. A CPU has none.
         identity["drivers"] = drivers
     if first.test.measurement != BENCH:
-        identity["measurement"] = (first.test.measurement, first.test.n_parallel)
+        against = prepared.models.get(first.test.against)
+        base = against.sha256 if isinstance(against, ModelFacts) else ""
+        identity["measurement"] = (first.test.measurement, first.test.n_parallel, base)
     if PROTOCOL != FIRST_PROTOCOL:
         identity["protocol"] = PROTOCOL
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

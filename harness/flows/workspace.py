@@ -29,6 +29,11 @@ class Workspace:
     state: Path
 
     @property
+    def text(self) -> Path:
+        """What models read where their quality is measured: part of the project, and never changed."""
+        return self.matrices / "texts" / "prose.txt"
+
+    @property
     def registry(self) -> Path:
         """The registry of models."""
         return self.matrices / "models.yaml"

@@ -12,17 +12,18 @@ from harness.matrix.expand import MAX_CELLS, count, expand_all, kept
 from harness.matrix.groups import TOGETHER, as_list
 from harness.values.cell import Cell
 from harness.values.matrix import Matrix
-from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD
+from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, QUALITY
 
 REQUESTS = (LATENCY, BATCHED)
 """Measurements whose tests have a prompt and a generation."""
 
 _SHAPES = frozenset({"tests", "n_prompt", "n_gen", "n_depth", "parallel"})
 _UNFIT_KEYS = {
-    BENCH: frozenset({"parallel", "page_cache"}),
-    LATENCY: frozenset({"pg", "page_cache", "embeddings"}),
-    BATCHED: frozenset({"pg", "page_cache", "n_depth", "embeddings"}),
-    LOAD: _SHAPES | {"pg", "embeddings"},
+    BENCH: frozenset({"parallel", "page_cache", "against"}),
+    LATENCY: frozenset({"pg", "page_cache", "embeddings", "against"}),
+    BATCHED: frozenset({"pg", "page_cache", "n_depth", "embeddings", "against"}),
+    LOAD: _SHAPES | {"pg", "embeddings", "against"},
+    QUALITY: (_SHAPES - {"n_prompt"}) | {"pg", "page_cache", "embeddings"},
 }
 """Keys of an entry that a measurement has no use for."""
 

@@ -90,6 +90,7 @@ def _shapes(group: CellGroup) -> Iterator[Test]:
             measurement=group.measurement,
             n_parallel=parallel,
             cold=cold,
+            against=group.against,
         )
 
 

@@ -8,13 +8,16 @@ from typing import Any
 
 from harness.values.cell import PARAMETERS, Parameter, ParameterValue
 from harness.values.matrix import CellGroup
-from harness.values.measurement import BENCH, LOAD
+from harness.values.measurement import BENCH, LOAD, QUALITY
 
 DEFAULT_TESTS = ((512, 0), (0, 128))
 """llama-bench's own."""
 
 DEFAULT_REQUEST = (512, 64)
 """Tokens of prompt and generation, of measurements that always do both."""
+
+QUALITY_CONTEXT = 512
+"""Tokens of each chunk of the text, as in the tables that llama.cpp publishes."""
 
 DEVICE_WORDS = ("default", "software", "each", "all")
 """Names of devices that mean something else than a part of a card's name."""
@@ -57,6 +60,7 @@ def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:
         timeout_s=float(entry["timeout"]) if "timeout" in entry else None,
         measurement=measurement,
         parallel=tuple(int(n) for n in as_list(entry.get("parallel", 1))),
+        against=str(entry.get("against", "")),
         cold=tuple(word == "cold" for word in as_list(entry.get("page_cache", "warm"))),
     )
 
@@ -65,6 +69,8 @@ def _requests(entry: Mapping[str, Any], measurement: str) -> tuple[tuple[int, in
     """Prompt and generation together, crossed: other programs than llama-bench always do both. Loading does neither."""
     if measurement == LOAD:
         return ((0, 0),)
+    if measurement == QUALITY:
+        return tuple((int(n), 0) for n in as_list(entry.get("n_prompt", QUALITY_CONTEXT)))
     named = tuple(_test(name) for name in as_list(entry.get("tests", [])))
     prompts, generations = as_list(entry.get("n_prompt", [])), as_list(entry.get("n_gen", []))
     if named and not prompts and not generations:

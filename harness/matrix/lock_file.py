@@ -122,7 +122,7 @@ def apply_lock(lock: Lock, matrix: Matrix, cells: Iterable[Cell], *, shown: str,
             problems.append(Problem(file=shown, path=f"$.images.{name}", message=wrong))
         else:
             images[name] = replace(images[name], digest=lock.images[name].digest, image_id=lock.images[name].id)
-    for name in dict.fromkeys(cell.model for cell in cells):
+    for name in dict.fromkeys(name for cell in cells for name in cell.models):
         wrong = _wrong_model(lock.models.get(name), models[name])
         if wrong:
             problems.append(Problem(file=shown, path=f"$.models.{name}", message=wrong))

@@ -34,6 +34,7 @@ def check_references(document: Document, registry: Mapping[str, ModelSource]) ->
         if isinstance(entry, dict):
             path: KeyPath = ("cells", index)
             problems += _unknown(document, path, entry, "model", models)
+            problems += _unknown(document, path, entry, "against", models)
             problems += _unknown(document, path, entry, "image", images)
             problems += _twice(document, path, entry)
             problems += _contradictions(document, path, entry)
@@ -57,10 +58,11 @@ def _unknown(
         if isinstance(name, str) and name and name not in known:
             hint = suggestion(name, known) or f" Known: {items(known[:_SHOWN_NAMES])}"
             hint += ", ..." if "Known" in hint and len(known) > _SHOWN_NAMES else ""
+            kind = "image" if key == "image" else "model"
             home = (
-                "`models` here nor in matrices/models.yaml" if key == "model" else "`images` here nor a backend's name"
+                "`models` here nor in matrices/models.yaml" if kind == "model" else "`images` here nor a backend's name"
             )
-            yield document.problem(place, f"{show(name)} is no {key}: neither in {home}.{hint}")
+            yield document.problem(place, f"{show(name)} is no {kind}: neither in {home}.{hint}")
 
 
 def _twice(document: Document, path: KeyPath, entry: Mapping[str, Any]) -> Iterator[Problem]:

@@ -9,10 +9,11 @@ from types import MappingProxyType
 
 from harness.measure.batched import BatchedBench
 from harness.measure.llama_bench_run import LlamaBench
+from harness.measure.quality import Quality
 from harness.measure.server import Server
-from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD
+from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, QUALITY
 from harness.values.protocols import Measurement
 
 MEASURERS: MappingProxyType[str, Measurement] = MappingProxyType(
-    {BENCH: LlamaBench(), LATENCY: Server(), LOAD: Server(), BATCHED: BatchedBench()}
+    {BENCH: LlamaBench(), LATENCY: Server(), LOAD: Server(), BATCHED: BatchedBench(), QUALITY: Quality()}
 )

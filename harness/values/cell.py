@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, MEASUREMENTS
+from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, MEASUREMENTS, QUALITY
 
 ParameterValue = int | float | str | bool
 
@@ -101,6 +101,7 @@ class Test:
         measurement: a name in `MEASUREMENTS`.
         n_parallel: requests or sequences at once.
         cold: the model's file is dropped from the page cache first.
+        against: for quality: the key of the model whose choice of the next token is held to be right; empty for none.
     """
 
     __test__ = False  # not a test case of pytest
@@ -111,6 +112,7 @@ class Test:
     measurement: str = BENCH
     n_parallel: int = 1
     cold: bool = False
+    against: str = ""
 
     @property
     def kind(self) -> str:
@@ -129,6 +131,8 @@ class Test:
         """
         parts = [f"pp{self.n_prompt}"] * bool(self.n_prompt) + [f"tg{self.n_gen}"] * bool(self.n_gen)
         parts += ["cold" if self.cold else "warm"] * (self.measurement == LOAD)
+        if self.measurement == QUALITY:
+            parts = [f"c{self.n_prompt}"] + [f"to:{self.against}"] * bool(self.against)
         text = "+".join(parts) + (f"x{self.n_parallel}" if self.n_parallel > 1 else "")
         text += f"@d{self.n_depth}" if self.n_depth else ""
         mark = MEASUREMENTS[self.measurement].mark if self.measurement in MEASUREMENTS else self.measurement
@@ -173,3 +177,8 @@ class Cell:
     device: str = "default"
     params: Mapping[str, ParameterValue] = field(default_factory=lambda: MappingProxyType({}))
     test: Test
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The keys of all models that it needs: its own, and the one whose quality it is compared with."""
+        return (self.model, self.test.against) if self.test.against else (self.model,)

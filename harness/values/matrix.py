@@ -102,6 +102,7 @@ class CellGroup:
         tests: pairs (n_prompt, n_gen) without depth.
         measurement: a name in `MEASUREMENTS`.
         parallel: requests or sequences at once, for latency and batching.
+        against: for quality: the key of the model that is compared with; empty for none.
         cold: whether the model's file is dropped from the page cache first, for loading.
         params: alternatives by parameter name, in file order.
         timeout_s: deadline of one run; None lets the harness estimate it.
@@ -120,6 +121,7 @@ class CellGroup:
     measurement: str = BENCH
     parallel: tuple[int, ...] = (1,)
     cold: tuple[bool, ...] = (False,)
+    against: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

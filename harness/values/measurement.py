@@ -13,6 +13,7 @@ BENCH = "bench"
 LATENCY = "latency"
 LOAD = "load"
 BATCHED = "batched"
+QUALITY = "quality"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ MEASUREMENTS: Mapping[str, MeasurementKind] = MappingProxyType(
             MeasurementKind(name=LATENCY, program="llama-server", mark="serve", title="Latency"),
             MeasurementKind(name=LOAD, program="llama-server", mark="load", title="Loading", tokens=False),
             MeasurementKind(name=BATCHED, program="llama-batched-bench", mark="batch", title="Batching"),
+            MeasurementKind(name=QUALITY, program="llama-perplexity", mark="quality", title="Quality", tokens=False),
         )
     }
 )
