@@ -17,6 +17,9 @@ from harness.artifacts.hashing import replace_file
 from harness.values.protocols import ImageStore, ImageStoreError
 
 MAX_FILES = 1000
+MAX_BYTES = 64 * 1024**3
+"""Of everything in the folder. An image is others' work, and a file with holes claims any size; the largest that are
+known, for many GPU architectures, hold some gigabytes."""
 _FORMAT = 1
 _CHUNK_BYTES = 1 << 20
 _OURS = re.compile(r"llama-[a-z0-9-]+|(lib)?(ggml|llama|mtmd)[A-Za-z0-9._-]*\.so[.0-9]*|lib[A-Za-z0-9._-]+\.so[.0-9]*")
@@ -41,13 +44,17 @@ def hash_archive(pieces: Iterator[bytes]) -> dict[str, str]:
     """SHA-256 of the programs and libraries in a tar stream, by their path in it, sorted. Links are left out.
 
     Raises:
-        ValueError: it is no tar stream, or holds more files than any llama.cpp.
+        ValueError: it is no tar stream, or holds more than any llama.cpp.
     """
     found: dict[str, str] = {}
+    claimed = 0
     try:
         stream = cast("IO[bytes]", _Stream(pieces))
         with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK_BYTES) as tar:
             for member in tar:
+                claimed += member.size
+                if claimed > MAX_BYTES:
+                    raise ValueError(f"more than {MAX_BYTES // 1024**3} GiB")
                 if not member.isfile() or not _OURS.fullmatch(Path(member.name).name):
                     continue
                 file = tar.extractfile(member)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _SIGNAL_BASE = 128
+_LAST_SIGNAL = 64
+# Linux has no more; beyond, an exit code is a program's own: 255 is what many say for any failure.
 """Shells and engines add the signal's number to this."""
 
 
@@ -145,6 +147,5 @@ class ContainerExit:
     @property
     def signal(self) -> int | None:
         """The signal that ended it, read from the exit code; None where it ended by itself."""
-        if self.exit_code is None or self.exit_code <= _SIGNAL_BASE:
-            return None
-        return self.exit_code - _SIGNAL_BASE
+        number = (self.exit_code or 0) - _SIGNAL_BASE
+        return number if 0 < number <= _LAST_SIGNAL else None

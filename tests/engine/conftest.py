@@ -13,6 +13,7 @@ from harness.engine.docker_engine import DockerEngine
 from harness.engine.running import run
 from harness.errors import BenchError
 from harness.values.container import ContainerExit, ContainerSpec
+from tests.engine.own_engine import OwnEngine, give_image, own_engine
 
 IMAGE = "llama-bench-harness/base:trixie"
 SESSION_LABEL = "llama-bench-harness.test-session"
@@ -90,3 +91,11 @@ def shell(engine: DockerEngine, spec: ContainerSpec) -> Callable[..., ContainerE
         return run(engine, changed, timeout_s=timeout_s, cancel=cancel)
 
     return go
+
+
+@pytest.fixture(scope="session")
+def own(host: str, image: str) -> Iterator[OwnEngine]:
+    """An engine that tests may kill, with the small image in it. They leave it running and empty."""
+    with own_engine() as made:
+        give_image(made, host)
+        yield made

@@ -101,6 +101,53 @@ class TestHardening:
         assert out(shell(script, mounts=(mount,))) == ["weights", "refused", "model.gguf"]
         assert model.read_text() == "weights"
 
+    @pytest.mark.parametrize("name", ["a,readonly=false,b.gguf", "a:rw:etc.gguf", "a\"b'c $HOME.gguf", "-v.gguf"])
+    def test_a_name_is_a_name_whatever_is_in_it(self, shell: Shell, tmp_path: Path, name: str) -> None:
+        model = tmp_path / name
+        model.write_text("weights")
+        for path in (model, tmp_path, *tmp_path.parents[:2]):
+            path.chmod(0o755)
+        mount = BindMount(source=model, target="/models/model.gguf")
+        script = "cat /models/model.gguf; echo; echo x > /models/model.gguf || echo refused; ls /models"
+        assert out(shell(script, mounts=(mount,))) == ["weights", "refused", "model.gguf"]
+
+    def test_what_is_mounted_passes_nothing_on_and_executes_nothing(self, shell: Shell, tmp_path: Path) -> None:
+        model = tmp_path / "model.gguf"
+        model.write_text("weights")
+        mount = BindMount(source=model, target="/models/model.gguf")
+        lines = out(shell("cat /proc/self/mountinfo", mounts=(mount,), tmpfs={"/cache": 1 << 20}))
+        seen = {line.split()[4]: line for line in lines}
+        assert not [line for line in lines if " shared:" in line or " propagate_from:" in line]
+        for place in ("/", "/models/model.gguf", "/sys"):
+            assert "ro" in seen[place].split()[5].split(","), place
+        for place in ("/tmp", "/cache"):
+            assert {"noexec", "nosuid", "nodev"} <= set(seen[place].split()[5].split(",")), place
+        groups = [line.split() for line in lines if " - cgroup" in line]
+        assert groups
+        assert all("ro" in words[5].split(",") for words in groups)
+
+    def test_nothing_else_can_be_written(self, shell: Shell) -> None:
+        script = "find / ( -path /proc -o -path /dev ) -prune -o -writable -print 2>/dev/null; true"
+        found = out(shell(script.replace("(", "\\(").replace(")", "\\)"), tmpfs={"/cache": 1 << 20}))
+        assert set(found) == {"/tmp", "/cache"}
+
+    def test_shared_memory_is_its_own_and_small(self, shell: Shell) -> None:
+        script = "df -B1 --output=size /dev/shm | tail -1; ls /dev/shm /dev/mqueue; cat /proc/sysvipc/shm | tail -n +2"
+        assert [line.strip() for line in out(shell(script))] == ["67108864", "/dev/mqueue:", "", "/dev/shm:"]
+
+    def test_the_first_process_is_an_init_that_reaps(self, shell: Shell) -> None:
+        script = (
+            "cat /proc/1/comm; for i in 1 2 3; do (true &) ; done; sleep 1;"
+            " grep -l '^State:.Z' /proc/[0-9]*/status | wc -l"
+        )
+        first, zombies = out(shell(script))
+        assert first in {"docker-init", "catatonit", "podman-init", "tini"}
+        assert zombies == "0"
+
+    def test_it_may_not_ask_the_engine(self, shell: Shell) -> None:
+        found = out(shell("find / -xdev -type s 2>/dev/null; ls /var/run/docker.sock /run/*.sock 2>/dev/null; true"))
+        assert found == []
+
     def test_a_missing_source_is_not_made(self, shell: Shell, tmp_path: Path) -> None:
         end = shell("true", mounts=(BindMount(source=tmp_path / "absent.gguf", target="/models/model.gguf"),))
         assert end.error_phase in {"create", "start"}

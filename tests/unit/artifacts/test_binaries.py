@@ -57,6 +57,23 @@ def test_programs_and_libraries_are_hashed_whatever_the_pieces(size: int) -> Non
     assert hash_archive(pieces(archive(small), size)) == wanted
 
 
+def test_a_file_that_claims_a_terabyte_is_not_read() -> None:
+    claims = tarfile.TarInfo("app/llama-bench")
+    claims.size = 1 << 40
+    read = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal read
+        yield claims.tobuf()
+        while True:
+            read += 1
+            yield bytes(1 << 20)
+
+    with pytest.raises(ValueError, match="more than 64 GiB"):
+        hash_archive(endless())
+    assert read < 10
+
+
 def test_an_image_is_read_once(tmp_path: Path) -> None:
     store = Images(archive(FILES))
     first = image_binaries(IMAGE, "/app", store=store, cache=tmp_path)  # type: ignore[arg-type]  # all that is asked

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.errors import EngineError, MachineError
 from harness.flows import run_once
 from harness.flows.prepare import Prepared
 from harness.flows.run_once import model_identities
@@ -90,3 +92,26 @@ def test_durations_do_not_follow_a_wall_clock_that_steps_back(campaigning, pp, m
     assert all(record.ended_utc < record.started_utc for record in made.records)
     assert all(0 <= record.duration_ns < 60e9 for record in made.records)
     assert made.reasons() == {made.cells[0].id: ["ok"] * 3}
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_anything_is_fetched_or_started(
+    harness: Any, tiny: str
+) -> None:
+    harness.workspace.reports.write_text("a file where the folder should be")
+    with pytest.raises(MachineError) as caught:
+        harness.measure(harness.matrix(tiny))
+    assert caught.value.exit_code == 3
+    assert caught.value.remedy
+    assert (harness.had, harness.started) == ([], [])
+
+
+def test_without_an_engine_there_is_one_message_and_nothing_is_recorded(harness: Any, tiny: str) -> None:
+    harness.no_engine = EngineError("the container engine does not answer", remedy="Start it.")
+    with pytest.raises(EngineError) as caught:
+        harness.measure(harness.matrix(tiny))
+    assert caught.value.exit_code == 3
+    assert not (harness.workspace.reports / "tiny/records").exists()
+    assert harness.had == []
+    harness.no_engine = None
+    harness.measure(harness.matrix(tiny))
+    assert len(harness.records()) == 2

@@ -36,6 +36,14 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
         pass
 
 
+def test_the_number_of_a_living_process_holds_nothing(tmp_path: Path) -> None:
+    # As after a restart of the machine, where another program has got the dead holder's number.
+    file = tmp_path / "llama-bench-harness.lock"
+    file.write_text(f"{os.getppid()}\n")
+    with measuring_lock(tmp_path):
+        assert file.read_text() == f"{os.getpid()}\n"
+
+
 def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "llama-bench-harness.lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(MachineError, match="cannot be opened"), measuring_lock(tmp_path):

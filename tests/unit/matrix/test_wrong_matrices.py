@@ -539,6 +539,18 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "x.yaml:2:5: $.cells[0]: these lists cross to 20,200 cells, 20,200 in the file; at most 10,000 are run",
         ],
     ),
+    "no_parameter": (
+        CELL + "    rpc: 'h:1'\n",
+        [
+            "x.yaml:4:5: $.cells[0].rpc: unknown key 'rpc'. Did you mean 'repack'?",
+        ],
+    ),
+    "a_billion": (
+        CELL + "".join(f"    {name}: {list(range(1, 1001))}\n" for name in ("n_batch", "n_threads", "n_depth")),
+        [
+            "x.yaml:2:5: $.cells[0]: these lists cross to 2,000,000,000 cells, 2,000,000,000 in the file; at most 10,000 are run",
+        ],
+    ),
     "model_none": (
         "models:\n  m: {sha256: " + HASH + "}\n" + CELL,
         [

@@ -108,6 +108,7 @@ def test_lines_of_the_log(ended, line, code, reason):
         (126, Reason.IMAGE, "executed"),
         (127, Reason.IMAGE, "executed"),
         (3, Reason.EXIT, "exit code 3"),
+        (255, Reason.EXIT, "exit code 255"),
         (0, Reason.MISSING_ROWS, "exit code 0"),
         (None, Reason.ENGINE, "engine"),
     ],
