@@ -306,6 +306,21 @@ def merge(
     merge_records(MergeRequest(sources=(*sources.split(","), *(source or ())), out=out, report=not no_report))
 
 
+@task(
+    help={
+        "report": "a folder, or a name under reports/",
+        "format": "csv, json, jsonl, parquet, sqlite, scoreboard or badge",
+        "out": "file to write; without it text goes to the standard output",
+    },
+)
+@_told
+def export(_context: Context, report: str = "demo", format: str = "csv", out: str = "") -> None:  # noqa: A002 - the flag
+    """Write a report's results in the formats of others: tables, llama.cpp's comparison script, scoreboards, badges."""
+    from harness.flows.export import export as export_report
+
+    export_report(report, format_=format, out=out)
+
+
 @task(help={"file": "look only at what this matrix file needs", "json": "print the findings as JSON"})
 @_told
 def doctor(_context: Context, file: str = "", json: bool = False) -> None:

@@ -1,0 +1,39 @@
+"""`invoke export`: a report in the formats of others. Needs no engine, no image and no model."""
+
+from __future__ import annotations
+
+import sys
+
+from harness.analysis.results import read_results
+from harness.analysis.table import rows_of
+from harness.errors import InputError
+from harness.flows.publish import find_report_folder
+from harness.flows.workspace import Workspace, find_workspace
+from harness.report.exports import FORMATS
+from harness.report.exports.exported import Exported
+from harness.store.files import write_whole
+from harness.store.reproductions import read_reproductions
+
+
+def export(report: str, *, format_: str, out: str, workspace: Workspace | None = None) -> None:
+    """Write a report in another format, to a file or to the standard output.
+
+    Raises:
+        InputError: there is no such report or format, or a binary one is to go to a terminal.
+        MachineError: the file cannot be written.
+    """
+    workspace = workspace or find_workspace()
+    chosen = FORMATS.get(format_)
+    if chosen is None:
+        known = "; ".join(f"{name}: {each.what}" for name, each in FORMATS.items())
+        raise InputError(f"there is no format {format_!r}", where="--format", remedy=f"Choose one of {known}.")
+    if chosen.binary and not out:
+        raise InputError(f"{format_} is no text", where="--out", remedy="Name a file with --out.")
+    folder = find_report_folder(report, workspace)
+    machines = read_results(folder)
+    rows = rows_of(folder.name, machines, read_reproductions(folder))
+    data = chosen.write(Exported(rows=rows, machines=machines))
+    if out:
+        write_whole(workspace.cwd / out, data)
+    else:
+        sys.stdout.write(data.decode())

@@ -1,0 +1,40 @@
+"""Badges for a README: an image of shields.io for each row that may be ranked. The text is in its address."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from harness.report.exports.exported import Exported, one_line
+from harness.report.writers.markdown import escape
+from harness.stats.digits import plain
+from harness.values.result_row import ResultRow
+
+COLOUR = "blue"
+MOST = 50
+
+
+def markdown_bytes(exported: Exported) -> bytes:
+    """A line a badge, the best of each group only; at most fifty."""
+    best: dict[str, ResultRow] = {}
+    for row in exported.rows:
+        if row.rankable and row.value is not None:
+            kept = best.get(row.group)
+            if kept is None or kept.value is None or (row.value > kept.value) == row.higher_is_better:
+                best[row.group] = row
+    lines = [badge(row) for row in list(best.values())[:MOST]]
+    if not lines:
+        lines = ["No row of this report may be ranked, so that there is nothing for a badge."]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def badge(row: ResultRow) -> str:
+    """One badge, as an image in Markdown whose text stands for those who do not load images."""
+    left = f"{row.model_title} {row.test} on {row.device}"
+    right = f"{plain(row.value or 0.0)} {row.unit}"
+    address = f"https://img.shields.io/badge/{_part(left)}-{_part(right)}-{COLOUR}"
+    return f"![{escape(f'{left}: {right}')}]({address})"
+
+
+def _part(text: str) -> str:
+    """Text as a part of a badge's address: shields.io doubles dashes and underscores."""
+    return quote(one_line(text).replace("-", "--").replace("_", "__"), safe="")

@@ -1,0 +1,112 @@
+"""Tables as people post them in llama.cpp's discussions: llama-bench's own columns, and a line for a scoreboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from harness.analysis.results import CellResult, MachineResults
+from harness.report.exports.exported import Exported, one_line
+from harness.report.writers import markdown
+from harness.report.writers.markdown import escape
+from harness.values.backend import BACKENDS
+from harness.values.block import Table
+
+BOARD_TESTS = ("pp512", "tg128")
+"""What a scoreboard has columns for."""
+
+COLUMNS = ("model", "size", "params", "backend", "ngl", "threads", "n_batch", "n_ubatch", "fa", "test", "t/s")
+"""llama-bench's, with those that are shown only where they matter."""
+
+_GIB = 1024**3
+_MIB = 1024**2
+_BILLION = 1e9
+
+
+def markdown_bytes(exported: Exported) -> bytes:
+    """For each machine llama-bench's table with the build under it; then lines for a scoreboard, one a device."""
+    parts = [_machine(machine) for machine in exported.machines]
+    board = _board(exported.machines)
+    if board:
+        parts.append(board)
+    note = (
+        "Means and standard deviations of the rates of all repetitions, as llama-bench prints them. They say nothing "
+        "about another start; medians and intervals are in the report.\n"
+    )
+    return "\n".join([*(part for part in parts if part), note]).encode()
+
+
+def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]], align: tuple[str, ...]) -> str:
+    return markdown.write([Table(columns=tuple(columns), rows=tuple(rows), align=align)])
+
+
+def mean_and_deviation(result: CellResult) -> tuple[float, float]:
+    """By llama-bench's formula, over the samples of all counted runs: tokens/s."""
+    n_tokens = result.cell.test.n_tokens
+    rates = [1e9 * n_tokens / sample for run in result.runs for sample in run.samples_ns]
+    return fmean(rates), stdev(rates) if len(rates) > 1 else 0.0
+
+
+def _machine(machine: MachineResults) -> str:
+    shown = [result for result in machine.cells if result.runs and not result.software]
+    texts = []
+    for build in dict.fromkeys(_build(result) for result in shown):
+        rows = [_row(result) for result in shown if _build(result) == build]
+        table = _table(COLUMNS, rows, ("left", "right", "right", "left", *("right",) * 7))
+        devices = ", ".join(dict.fromkeys(escape(r.device) for r in shown if _build(r) == build))
+        texts.append(f"{devices}\n\n{table}\nbuild: {build}\n")
+    return "\n".join(texts)
+
+
+def _row(result: CellResult) -> tuple[str, ...]:
+    model, params = result.model, result.cell.params
+    mean, deviation = mean_and_deviation(result)
+    return (
+        model.title if model else result.cell.model,
+        _size(model.size_bytes) if model else "",
+        _params(model.n_params) if model and model.n_params else "",
+        BACKENDS[result.cell.backend].registry_name if result.cell.backend in BACKENDS else result.cell.backend,
+        *(str(params.get(name, "")) for name in ("n_gpu_layers", "n_threads", "n_batch", "n_ubatch", "flash_attn")),
+        result.cell.test.name.replace("@", " @ "),
+        f"{mean:.2f} ± {deviation:.2f}",
+    )
+
+
+def _board(machines: Sequence[MachineResults]) -> str:
+    """A line a device, model, backend and flash attention that has both tests of a scoreboard."""
+    found: dict[tuple[str, ...], dict[str, CellResult]] = {}
+    for result in (r for machine in machines for r in machine.cells if r.runs and not (r.software or r.synthetic)):
+        if result.cell.test.name in BOARD_TESTS:
+            title = result.model.title if result.model else result.cell.model
+            fa = str(result.cell.params.get("flash_attn", ""))
+            key = (result.device, title, BACKENDS[result.cell.backend].title, fa, _build(result))
+            found.setdefault(key, {})[result.cell.test.name] = result
+    rows = [
+        (*key, *(_figure(tests[name]) for name in BOARD_TESTS))
+        for key, tests in found.items()
+        if all(name in tests for name in BOARD_TESTS)
+    ]
+    if not rows:
+        return ""
+    columns = ("Chip", "Model", "Backend", "FA", "Commit", *(f"{name} t/s" for name in BOARD_TESTS))
+    return _table(columns, rows, (*("left",) * 5, "right", "right"))
+
+
+def _figure(result: CellResult) -> str:
+    mean, deviation = mean_and_deviation(result)
+    return f"{mean:.2f} ± {deviation:.2f}"
+
+
+def _build(result: CellResult) -> str:
+    image = result.image
+    if image is None or image.build_commit is None:
+        return "unknown"
+    return one_line(f"{image.build_commit} ({image.build_number if image.build_number is not None else 'unknown'})")
+
+
+def _size(number: int) -> str:
+    return f"{number / _GIB:.2f} GiB" if number >= _GIB else f"{number / _MIB:.2f} MiB"
+
+
+def _params(number: int) -> str:
+    return f"{number / _BILLION:.2f} B" if number >= _BILLION else f"{number / 1e6:.2f} M"

@@ -1,0 +1,218 @@
+"""Exports say what the results table says, and texts of strangers do nothing in them."""
+
+import csv
+import io
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+from urllib.parse import unquote
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.analysis.results import read_results
+from harness.analysis.table import rows_of
+from harness.report.exports import FORMATS
+from harness.report.exports.badges import badge
+from harness.report.exports.compare_script import FIELDS, script_rows
+from harness.report.exports.exported import COLUMNS, Exported
+from harness.values.result_row import ResultRow
+
+GOLDEN = Path(__file__).resolve().parents[3] / "golden"
+HOSTILE = [
+    '=HYPERLINK("http://x")',
+    "+1",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    " =1",
+    "a|b\nc",
+    "'); DROP TABLE results; --",
+    '"quoted"',
+    "<script>alert(1)</script>",
+    "\u202eevil",
+    "\x00",
+]
+
+
+def read(case: str) -> Exported:
+    machines = read_results(GOLDEN / case)
+    return Exported(rows=rows_of(case, machines), machines=machines)
+
+
+@pytest.fixture(scope="module")
+def complete() -> Exported:
+    return read("complete")
+
+
+def of_rows(complete: Exported, **changes: Any) -> Exported:
+    return Exported(rows=(replace(complete.rows[0], **changes),), machines=())
+
+
+def test_every_format_is_written(complete: Exported) -> None:
+    for name, format_ in FORMATS.items():
+        data = format_.write(complete)
+        assert data, name
+        if not format_.binary:
+            data.decode()
+
+
+def test_csv_holds_every_row_and_column(complete: Exported) -> None:
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"].write(complete).decode())))
+    assert [row["cell"] for row in rows] == [row.cell for row in complete.rows]
+    assert tuple(rows[0]) == COLUMNS
+    assert float(rows[0]["value"]) == complete.rows[0].value
+    missing = FORMATS["csv"].write(of_rows(complete, value=None)).decode()
+    assert next(csv.DictReader(io.StringIO(missing)))["value"] == ""
+
+
+def test_json_and_parquet_hold_the_same(complete: Exported, tmp_path: Path) -> None:
+    rows = json.loads(FORMATS["json"].write(complete))
+    (tmp_path / "x.parquet").write_bytes(FORMATS["parquet"].write(complete))
+    wanted = "row, value, run_values_ns, params, rankable"
+    columns = duckdb.read_parquet(str(tmp_path / "x.parquet")).project(wanted).fetchall()
+    assert [(r["row"], r["value"], r["run_values_ns"], r["params"], r["rankable"]) for r in rows] == [
+        (row, value, list(values), json.loads(params), rankable) for row, value, values, params, rankable in columns
+    ]
+
+
+TEXT = st.text(max_size=30) | st.sampled_from(HOSTILE)
+
+
+@given(text=TEXT)
+@settings(max_examples=100, deadline=None)
+def test_no_cell_of_csv_is_a_formula_and_none_breaks_out(complete: Exported, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return
+    exported = of_rows(complete, device=text, failure_detail=text, environment={"GGML_X": text})
+    data = FORMATS["csv"].write(exported).decode()
+    header, *rows = list(csv.reader(io.StringIO(data)))
+    assert len(rows) == 1
+    assert len(rows[0]) == len(header)
+    numbers = re.compile(r"-?[0-9.e+-]+$")
+    for value in rows[0]:
+        assert numbers.match(value) or not value.lstrip().startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert not re.search("[\x00-\x1f]", value)
+
+
+@given(text=TEXT)
+@settings(max_examples=30, deadline=None)
+def test_sqlite_takes_any_text_as_text(complete: Exported, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return
+    connection = opened(FORMATS["sqlite"].write(of_rows(complete, device=text, source=text)))
+    assert connection.execute("SELECT device, source FROM results").fetchall() == [(text, text)]
+    assert connection.execute("SELECT count(*) FROM llama_bench").fetchone() == (0,)
+
+
+@given(text=TEXT)
+@settings(max_examples=100, deadline=None)
+def test_a_badge_is_one_image_whatever_a_device_is_called(complete: Exported, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return
+    line = badge(replace(complete.rows[0], device=text))
+    assert "\n" not in line
+    address = line.rpartition("](")[2]
+    assert re.fullmatch(r"https://img\.shields\.io/badge/[A-Za-z0-9%._~-]+-[A-Za-z0-9%._~-]+-blue\)", address)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e308, -1e308, 10**400])
+def test_numbers_that_are_none_break_nothing(complete: Exported, value: float) -> None:
+    exported = of_rows(complete, power_w=value, memory_bytes=2**70, key={"n": value})
+    for name in ("csv", "json", "sqlite"):
+        assert FORMATS[name].write(exported)
+    assert "NaN" not in FORMATS["json"].write(exported).decode()
+
+
+def opened(data: bytes) -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.deserialize(data)
+    return connection
+
+
+def test_the_rows_for_the_script_are_those_of_llama_bench(complete: Exported) -> None:
+    rows = list(script_rows(complete))
+    counted = [(run, cell) for machine in complete.machines for cell in machine.cells for run in cell.runs]
+    assert len(rows) == len(counted)
+    connection = opened(FORMATS["sqlite"].write(complete))
+    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(llama_bench)")]
+    assert columns == list(FIELDS)
+    for row in rows:
+        assert set(row) == set(FIELDS)
+        assert None not in row.values()
+    average = fmean(row["avg_ts"] for row in rows if row["n_gen"] == 32)  # type: ignore[misc] # a number
+    (stored,) = connection.execute("SELECT avg(avg_ts) FROM llama_bench WHERE n_gen = 32").fetchone()
+    assert stored == pytest.approx(average, rel=1e-12)
+
+
+def test_models_are_told_apart_though_all_have_one_name_in_a_container(complete: Exported) -> None:
+    assert {row["model_filename"] for row in script_rows(complete)} == {
+        "gemma3-270m-q4_k_m.gguf",
+        "synthetic-17m-q4_0.gguf",
+    }
+
+
+def changed_rows(complete: Exported, change: Callable[[Mapping[str, object]], dict[str, object]]) -> Exported:
+    machines = tuple(
+        replace(
+            machine,
+            records=tuple(
+                replace(
+                    record,
+                    outcomes=tuple(
+                        replace(outcome, row=change(outcome.row) if outcome.row else None)
+                        for outcome in record.outcomes
+                    ),
+                )
+                for record in machine.records
+            ),
+        )
+        for machine in complete.machines
+    )
+    return Exported(rows=complete.rows, machines=machines)
+
+
+def test_rows_of_older_builds_get_what_their_fields_meant(complete: Exported) -> None:
+    gone = {"n_cpu_moe", "fit_target", "fit_min_ctx", "load_mode", "n_depth", "tensor_buft_overrides"}
+    older = changed_rows(
+        complete, lambda row: {**{k: v for k, v in row.items() if k not in gone}, "use_mmap": False, "flash_attn": True}
+    )
+    row = next(script_rows(older))
+    assert (row["load_mode"], row["n_cpu_moe"], row["n_depth"], row["flash_attn"]) == ("none", 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"build_commit": "x' OR 1=1 --"}, {"avg_ts": "fast"}, {"n_gen": 2**80}, {"cpu_info": None}]
+)
+def test_a_row_that_the_script_could_not_use_is_left_out(complete: Exported, change: dict[str, object]) -> None:
+    assert list(script_rows(changed_rows(complete, lambda row: {**row, **change}))) == []
+
+
+def test_the_scoreboard_has_the_figures_of_llama_bench(complete: Exported) -> None:
+    text = FORMATS["scoreboard"].write(complete).decode()
+    assert "build: 0c1e57098 (11312)" in text
+    (result,) = [c for c in complete.machines[0].cells if c.cell.id == "cpu/gemma3-270m-q4_k_m/tg32"]
+    rates = [32e9 / sample for run in result.runs for sample in run.samples_ns]
+    assert f"{fmean(rates):.2f} ±" in text
+    assert "llvmpipe" not in text
+
+
+def test_badges_are_of_rows_that_may_be_ranked(complete: Exported) -> None:
+    text = unquote(FORMATS["badge"].write(complete).decode())
+    assert "Gemma 3 270M Q4__K__M tg32 on AMD EPYC" in text
+    assert "llvmpipe" not in text
+    nothing: tuple[ResultRow, ...] = ()
+    assert b"nothing for a badge" in FORMATS["badge"].write(Exported(rows=nothing, machines=()))
