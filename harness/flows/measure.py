@@ -27,6 +27,7 @@ from harness.flows.listing import Lister
 from harness.flows.new_session import new_session
 from harness.flows.prepare import Prepared, Target, local_models, prepare
 from harness.flows.read_matrix import Plan, read_matrix
+from harness.flows.roofs import Prober
 from harness.flows.run_once import model_identities
 from harness.flows.setting import Setting
 from harness.flows.stale import find_stale
@@ -260,7 +261,6 @@ def _campaign(
     _repair(store, machine, display)
     if request.only_stale:
         groups, session = _stale_only(groups, session, store, display)
-    setting = replace(setting, session_sha256=store.session_sha256(session))
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
     history.keys = frozenset(group.key for group in groups)
     campaign = Campaign(
@@ -279,6 +279,23 @@ def _campaign(
         return campaign, store
     if history.outcomes:
         display.say(f"continuing: {left} runs are left")
+    prober = Prober(
+        engine=engine,
+        store=JournalledImages(opened.images, journal),
+        machine=machine.machine,
+        cores=machine.cpu_cores,
+        memory_bytes=memory_bytes,
+        images=workspace.images,
+        cache=workspace.cache,
+        state=workspace.state,
+        display=display,
+        cancel=interrupts.cancel,
+        journal=journal,
+    )
+    session = replace(
+        session, roofs=prober.roofs([cell for group in groups if not group.failure for cell in group.cells])
+    )
+    campaign.setting = replace(setting, session_sha256=store.session_sha256(session))
     store.write_matrix(matrix.path.read_bytes())
     store.write_session(session)
     return campaign, store

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,15 +127,57 @@ class GgufHeader:
         Of an embedding only one row is read, unless it is the output matrix too; of the experts those that a token
         uses. None where there are experts and the header does not say how many are used.
         """
+        return self._used(lambda tensor: tensor.size_bytes)
+
+    @property
+    def weights_multiplied(self) -> int | None:
+        """Elements of the matrices that one token is multiplied with, of experts those that it uses."""
+        return self._used(lambda tensor: tensor.n_elements if len(tensor.shape) > 1 else 0)
+
+    @property
+    def output_weights(self) -> int | None:
+        """Elements of the output matrix, be it the token embedding; None where there is neither."""
+        by_name = {tensor.name: tensor.n_elements for tensor in self.tensors}
+        return by_name.get("output.weight", by_name.get("token_embd.weight"))
+
+    def cache_values(self, which: str) -> int | None:
+        """Values that one token leaves in the KV cache, in all layers; None where the header does not say.
+
+        Args:
+            which: `key` or `value`.
+        """
+        layers, heads = self.n_layers, self._integer(self._key("attention.head_count"))
+        if self._key("attention.kv_lora_rank") in self.metadata or layers is None:
+            return None
+        kept = self.metadata.get(self._key("attention.head_count_kv"), heads)
+        if isinstance(kept, tuple):
+            kept = sum(kept) if all(isinstance(n, int) for n in kept) and len(kept) == layers else None
+        elif isinstance(kept, int):
+            kept *= layers
+        width = self._integer(self._key(f"attention.{which}_length"))
+        if width is None and heads and (embedding := self._integer(self._key("embedding_length"))):
+            width = embedding // heads
+        return kept * width if isinstance(kept, int) and width else None
+
+    @property
+    def attention_window(self) -> int | None:
+        """Tokens beyond which some layers look at nothing; None where all look at everything."""
+        return self._integer(self._key("attention.sliding_window")) or None
+
+    def _key(self, name: str) -> str:
+        return f"{self.architecture}.{name}"
+
+    def _used(self, size: Callable[[Tensor], int]) -> int | None:
+        """The sum of what a token alone uses; None where it uses experts and the header does not say how many."""
         tied = not any(tensor.name == "output.weight" for tensor in self.tensors)
         dense, experts = 0, 0
         for tensor in self.tensors:
             if tensor.name.startswith(_LOOKED_UP) or (tensor.name == "token_embd.weight" and not tied):
                 continue
             if _EXPERTS in tensor.name:
-                experts += tensor.size_bytes
+                experts += size(tensor)
             else:
-                dense += tensor.size_bytes
+                dense += size(tensor)
         if not experts:
             return dense
         count = self._integer(f"{self.architecture}.expert_count")

@@ -29,6 +29,18 @@ def _table(path: Path) -> dict[str, int]:
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}  # noqa: PLR2004 - a pair
 
 
+def _cpus(path: Path) -> int | None:
+    """How many CPUs a list such as `0-3,8` names."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    spans = [span.split("-") for span in text.split(",") if span]
+    if not spans or not all(word.isdigit() for span in spans for word in span):
+        return None
+    return sum(int(span[-1]) - int(span[0]) + 1 for span in spans)
+
+
 def _folder_of(root: Path, container_id: str) -> Path | None:
     """The folder with the container's id in its name: `docker/ID`, `docker-ID.scope`, `libpod-ID.scope`."""
     for known in (f"docker/{container_id}", f"system.slice/docker-{container_id}.scope"):
@@ -46,15 +58,18 @@ def _folder_of(root: Path, container_id: str) -> Path | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerGroup:
-    """Where the kernel counts for one container. With version 1 memory and CPU lie apart.
+    """Where the kernel counts for one container. With version 1 every controller lies apart.
 
     Attributes:
+        memory, cpu, used, cpus: its folders of memory, cpu, cpuacct and cpuset; with version 2 all are one.
         unified: whether it is version 2.
     """
 
     memory: Path | None
     cpu: Path | None
     unified: bool
+    used: Path | None = None
+    cpus: Path | None = None
 
     @classmethod
     def find(cls, container_id: str, root: Path) -> Self | None:
@@ -68,9 +83,11 @@ class ContainerGroup:
             return None
         if (root / "cgroup.controllers").exists():
             folder = _folder_of(root, container_id)
-            return cls(memory=folder, cpu=folder, unified=True) if folder else None
-        memory, cpu = _folder_of(root / "memory", container_id), _folder_of(root / "cpu", container_id)
-        return cls(memory=memory, cpu=cpu, unified=False) if memory or cpu else None
+            return cls(memory=folder, cpu=folder, unified=True, used=folder, cpus=folder) if folder else None
+        memory, cpu, used, cpus = (
+            _folder_of(root / name, container_id) for name in ("memory", "cpu", "cpuacct", "cpuset")
+        )
+        return cls(memory=memory, cpu=cpu, unified=False, used=used, cpus=cpus) if memory or cpu else None
 
     def read(self) -> dict[str, int]:
         """The counters by the field names of a `HostReading`; those that the kernel does not show are left out."""
@@ -87,6 +104,13 @@ class ContainerGroup:
             table = _table(self.cpu / "cpu.stat")
             held = table.get("throttled_usec")
             found["container_throttled_ns"] = held * US if held is not None else table.get("throttled_time")
+            if self.unified and "usage_usec" in table:
+                found["container_cpu_ns"] = table["usage_usec"] * US
+        if self.used and not self.unified:
+            found["container_cpu_ns"] = _number(self.used / "cpuacct.usage")
+        if self.cpus:
+            name = "cpuset.cpus.effective" if self.unified else "cpuset.effective_cpus"
+            found["container_cpus"] = _cpus(self.cpus / name)
         return {name: value for name, value in found.items() if value is not None}
 
 

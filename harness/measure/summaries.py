@@ -162,6 +162,8 @@ def summarise_host(readings: tuple[HostReading, ...], window: Window) -> HostSum
         stall_memory_ns=_whole(grown("stall_memory_ns")),
         stall_io_ns=_whole(grown("stall_io_ns")),
         container_memory_max_bytes=_whole(most(container.within(begin, end))),
+        container_cpu_ns=_whole(grown("container_cpu_ns")),
+        container_cpus=_whole(most(Series.of((r.at_ns, r.container_cpus) for r in readings).within(begin, end))),
         container_throttled_ns=_whole(grown("container_throttled_ns")),
         container_major_faults=_whole(grown("container_major_faults")),
         container_refaults=_whole(grown("container_refaults")),

@@ -15,6 +15,7 @@ from harness.store.files import write_whole
 from harness.store.redaction import Redaction
 from harness.values.cell import Cell
 from harness.values.facts import EngineFacts, ImageFacts, MachineFacts, ModelFacts
+from harness.values.roof import Roof
 
 SCHEMA = "llama-bench-harness/session"
 VERSION = 1
@@ -37,6 +38,7 @@ class Session:
         keys: the key of the runs of each cell, by its id: records under another key are of another image, model,
             device or parameter.
         until: how narrow the intervals were to be, as a share; `rounds` is then the most. None for a fixed number.
+        roofs: what the processor could do in a container at the start; empty in sessions from before it was measured.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Session:
     only_stale: bool = False
     harness_python: str | None = None
     harness_lock_sha256: str | None = None
+    roofs: tuple[Roof, ...] = ()
 
 
 def published(session: Session, *, home: Path | None = None) -> Session:

@@ -176,6 +176,11 @@ class ModelFacts:
         n_layers: number of transformer blocks; None where the header does not say.
         context_length: tokens the model was trained for; None where the header does not say.
         file_type: quantization as the header names it.
+        weights_multiplied: elements of the weights that a token is multiplied with, of experts those that it uses;
+            output_weights: those of them that belong to the output matrix, which a prompt needs for its last token
+            only. None where the header does not say, and in sessions of before they were noted: so with the next two.
+        cache_k, cache_v: values that one token leaves in the KV cache, in all layers.
+        attention_window: tokens beyond which some layers look at nothing; None where all look at everything.
         bytes_per_token: of weights that generating one token reads; None where the header does not say how many
             experts a token uses, and in records made before it was noted.
         simulated: no model, but what stands in for one in a test; nothing from it can be published.
@@ -192,6 +197,11 @@ class ModelFacts:
     architecture: str | None = None
     file_type: str | None = None
     bytes_per_token: int | None = None
+    weights_multiplied: int | None = None
+    output_weights: int | None = None
+    cache_k: int | None = None
+    cache_v: int | None = None
+    attention_window: int | None = None
     n_params: int | None = None
     n_layers: int | None = None
     context_length: int | None = None

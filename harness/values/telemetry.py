@@ -92,6 +92,8 @@ class HostReading:
         stall_cpu_ns, stall_memory_ns, stall_io_ns: time in which some task waited for it (pressure stall information).
         memory_available_bytes: what can be had without swapping.
         container_memory_bytes: charged to the container, its page cache included.
+        container_cpu_ns: CPU time that it used, summed over CPUs.
+        container_cpus: how many CPUs it may use (its CPU set, not its quota).
         container_throttled_ns: time in which its CPU quota held it back.
         container_major_faults: pages of it that had to be read from disk.
         container_refaults: pages that were dropped from memory and read again.
@@ -109,6 +111,8 @@ class HostReading:
     stall_io_ns: int | None = None
     memory_available_bytes: int | None = None
     container_memory_bytes: int | None = None
+    container_cpu_ns: int | None = None
+    container_cpus: int | None = None
     container_throttled_ns: int | None = None
     container_major_faults: int | None = None
     container_refaults: int | None = None
@@ -116,8 +120,8 @@ class HostReading:
 
 HOST_FIELDS = tuple(name for name in HostReading.__dataclass_fields__ if name != "at_ns")
 
-HOST_LEVELS = frozenset({"memory_available_bytes", "container_memory_bytes"})
-"""Host fields that are sizes; all others are counters."""
+HOST_LEVELS = frozenset({"memory_available_bytes", "container_memory_bytes", "container_cpus"})
+"""Host fields that are no counters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +214,8 @@ class HostSummary:
     stall_memory_ns: int | None = None
     stall_io_ns: int | None = None
     container_memory_max_bytes: int | None = None
+    container_cpu_ns: int | None = None
+    container_cpus: int | None = None
     container_throttled_ns: int | None = None
     container_major_faults: int | None = None
     container_refaults: int | None = None

@@ -23,6 +23,7 @@ from harness.flows.console import Display
 from harness.flows.interrupts import Interrupts
 from harness.flows.measure import MeasureRequest
 from harness.flows.prepare import Prepared, Target
+from harness.flows.roofs import Prober
 from harness.flows.setting import Setting
 from harness.flows.workspace import CHECKOUT, Workspace
 from harness.machine.gate import GateResult
@@ -38,6 +39,7 @@ from harness.values.container import ContainerExit, ContainerSpec, Passthrough
 from harness.values.facts import Device, ImageFacts, ModelFacts
 from harness.values.protocols import ImageStoreError
 from harness.values.record import Record, Run, Violation
+from harness.values.roof import Roof
 
 CAPTURES = CHECKOUT / "tests" / "captures"
 ROW = json.loads((CAPTURES / "cpu-b11312/good-v.stdout").read_text().splitlines()[0])
@@ -298,6 +300,7 @@ class Harness:
     lines: list[str] = field(default_factory=list)
     started: list[ContainerSpec] = field(default_factory=list)
     leftovers: tuple[str, ...] = ()
+    roofs: tuple[Roof, ...] = ()
 
     def matrix(self, text: str, name: str = "tiny") -> str:
         path = self.workspace.cwd / f"{name}.yaml"
@@ -373,6 +376,7 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Harness:
     monkeypatch.setenv("BENCH_LOCK_DIR", str(tmp_path / "lock"))
     monkeypatch.setattr(measure_flow, "open_engine", made.open_engine)
     monkeypatch.setattr(measure_flow, "discover_devices", Cpu().discover)
+    monkeypatch.setattr(Prober, "roofs", lambda _self, _cells: made.roofs)
     monkeypatch.setattr(gatekeeper, "wait_until_quiet", lambda **_how: QUIET)
     monkeypatch.setattr(prepare_flow, "prepare_image", made.prepare_image)
     monkeypatch.setattr(prepare_flow, "prepare_model", made.prepare_model)

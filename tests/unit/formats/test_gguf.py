@@ -305,3 +305,35 @@ def test_a_token_reads_the_experts_that_it_uses() -> None:
     assert model.bytes_per_token == 70 + 3 + 200
     unknown = replace(model, metadata={"general.architecture": "moe", "moe.expert_count": 8})
     assert unknown.bytes_per_token is None
+
+
+LAYERS = {"general.architecture": "a", "a.block_count": 4, "a.embedding_length": 64, "a.attention.head_count": 8}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "key", "value"),
+    [
+        ({}, 4 * 8 * 8, 4 * 8 * 8),
+        ({"a.attention.head_count_kv": 2}, 4 * 2 * 8, 4 * 2 * 8),
+        ({"a.attention.head_count_kv": 2, "a.attention.key_length": 16}, 4 * 2 * 16, 4 * 2 * 8),
+        ({"a.attention.head_count_kv": (2, 0, 0, 1)}, 3 * 8, 3 * 8),
+        # One number too few for its layers, and a cache that is compressed.
+        ({"a.attention.head_count_kv": (2, 0, 1)}, None, None),
+        ({"a.attention.kv_lora_rank": 512}, None, None),
+    ],
+)
+def test_what_a_token_leaves_in_the_cache(metadata: dict[str, object], key: int | None, value: int | None) -> None:
+    model = replace(weights(), metadata=LAYERS | metadata)
+    assert (model.cache_values("key"), model.cache_values("value")) == (key, value)
+    assert replace(model, metadata={"general.architecture": "a"}).cache_values("key") is None
+
+
+def test_a_token_is_multiplied_with_matrices_and_not_with_norms() -> None:
+    def matrix(name: str, *shape: int) -> Tensor:
+        return Tensor(name=name, shape=shape, type="F32", offset=0, size_bytes=1)
+
+    own = (matrix("blk.0.ffn_up.weight", 4, 8), matrix("blk.0.norm.weight", 4), matrix("token_embd.weight", 4, 100))
+    tied = replace(weights(), tensors=own)
+    assert (tied.weights_multiplied, tied.output_weights) == (432, 400)
+    apart = replace(tied, tensors=(*own, matrix("output.weight", 4, 50)))
+    assert (apart.weights_multiplied, apart.output_weights) == (232, 200)

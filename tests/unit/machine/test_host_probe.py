@@ -56,6 +56,7 @@ def test_a_container_under_version_2(tmp_path) -> None:
     stat = "anon 1\npgmajfault 17\nworkingset_refault_anon 2\nworkingset_refault_file 3\n"
     put(tmp_path, f"{base}/memory.stat", stat)
     put(tmp_path, f"{base}/cpu.stat", "usage_usec 1\nnr_throttled 2\nthrottled_usec 1500\n")
+    put(tmp_path, f"{base}/cpuset.cpus.effective", "0-3,8\n")
     looking = probe(tmp_path)
     looking.watch(ID)
     reading = looking.read()
@@ -63,6 +64,7 @@ def test_a_container_under_version_2(tmp_path) -> None:
     assert reading.container_major_faults == 17
     assert reading.container_refaults == 5
     assert reading.container_throttled_ns == 1_500_000
+    assert (reading.container_cpu_ns, reading.container_cpus) == (1000, 5)
     assert not [name for name in looking.missing if name.startswith("container")]
 
 
@@ -70,11 +72,14 @@ def test_a_container_under_version_1(tmp_path) -> None:
     put(tmp_path, f"sys/fs/cgroup/memory/docker/{ID}/memory.usage_in_bytes", "1048576\n")
     put(tmp_path, f"sys/fs/cgroup/memory/docker/{ID}/memory.stat", "pgmajfault 4\nworkingset_refault 6\n")
     put(tmp_path, f"sys/fs/cgroup/cpu/docker/{ID}/cpu.stat", "nr_throttled 0\nthrottled_time 250\n")
+    put(tmp_path, f"sys/fs/cgroup/cpuacct/docker/{ID}/cpuacct.usage", "77\n")
+    put(tmp_path, f"sys/fs/cgroup/cpuset/docker/{ID}/cpuset.effective_cpus", "1\n")
     looking = probe(tmp_path)
     looking.watch(ID)
     reading = looking.read()
     assert (reading.container_memory_bytes, reading.container_major_faults) == (1 << 20, 4)
     assert (reading.container_refaults, reading.container_throttled_ns) == (6, 250)
+    assert (reading.container_cpu_ns, reading.container_cpus) == (77, 1)
 
 
 def test_a_container_of_a_user_s_own_engine_lies_deep(tmp_path) -> None:

@@ -1,0 +1,59 @@
+"""The figures behind a diagnosis, as sentences with what they are shares of."""
+
+from __future__ import annotations
+
+from harness.analysis.results import CellResult
+from harness.analysis.shares import Shares
+from harness.analysis.signs import Signs
+
+
+def gb(size: float | None) -> str:
+    """Bytes as decimal gigabytes, as bandwidths are given."""
+    if size is None:
+        return "unknown"
+    return f"{size / 1e9:.3g} GB" if size >= 1e8 else f"{size / 1e6:.3g} MB"  # noqa: PLR2004 - below it MB
+
+
+def figures(found: Shares, seen: Signs, result: CellResult) -> tuple[str, ...]:
+    """What is read and computed for a token, at what share of what the hardware can; and how CPUs were used."""
+    sentences = [_reading(found, result), _computing(found), _cpu_time(seen)]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _reading(found: Shares, result: CellResult) -> str:
+    needs, rate = found.traffic, result.tokens_per_s
+    if needs.weight_bytes is None or found.bytes_per_s is None or rate is None:
+        return ""
+    mixture = needs.active is not None and needs.active < 0.5  # noqa: PLR2004 - an embedding alone is less
+    cache = "" if needs.cache_bytes is None else f" and {gb(needs.cache_bytes)} of KV cache"
+    text = (
+        f"A token reads {gb(needs.weight_bytes)} of weights{' (the active experts)' if mixture else ''}{cache}: at "
+        f"{rate:.3g} tokens/s {gb(found.bytes_per_s)} a second"
+    )
+    of = []
+    if found.measured_bandwidth is not None and found.roof is not None:
+        threads = f"{found.roof.n_threads} thread{'s' if found.roof.n_threads != 1 else ''}"
+        of.append(
+            f"{100 * found.measured_bandwidth:.0f} % of the {gb(found.roof.read)} a second that a plain reader "
+            f"with {threads} reached in the same container"
+        )
+    if found.sheet_bandwidth is not None and found.sheet is not None:
+        of.append(f"{100 * found.sheet_bandwidth:.0f} % of the data sheet's {found.sheet.bandwidth_gb_s:g} GB a second")
+    unknown = "" if needs.cache_bytes is not None else " The KV cache is not in it: the header does not tell its size."
+    return text + (", " + " and ".join(of) if of else "") + "." + unknown
+
+
+def _computing(found: Shares) -> str:
+    if found.arithmetic is None or found.operations_per_s is None or found.peak is None:
+        return ""
+    return (
+        f"It computes {found.operations_per_s / 1e9:.3g} billion operations a second, {100 * found.arithmetic:.0f} % "
+        f"of {found.peak / 1e9:.3g} billion {found.peak_name}."
+    )
+
+
+def _cpu_time(seen: Signs) -> str:
+    if seen.cpus_used is None or seen.n_threads is None:
+        return ""
+    others = f"; other programs {seen.foreign_cpus:.2f}" if seen.foreign_cpus is not None else ""
+    return f"The container used {seen.cpus_used:.2f} CPUs with {seen.n_threads} threads{others}."

@@ -1,0 +1,46 @@
+"""What limits each cell, and what to do: a paragraph each, from its own numbers."""
+
+from __future__ import annotations
+
+from harness.analysis.bottleneck import diagnose
+from harness.analysis.results import CellResult, MachineResults
+from harness.report.data import ReportData
+from harness.values.block import Block, Heading, Paragraph, Table
+from harness.values.limit import Diagnosis, Limit
+
+Found = tuple[MachineResults, CellResult, Diagnosis]
+
+
+def render(data: ReportData) -> tuple[Block, ...]:
+    """A table of all cells that something is known of, and a paragraph for each; empty where nothing is."""
+    found = [(m, c, d) for m, c in data.rows() if (d := diagnose(c, m)) is not None]
+    known = [row for row in found if row[2].limit is not Limit.UNKNOWN]
+    if not known:
+        return ()
+    columns = (*(("Machine",) if data.several else ()), "Cell", "Limited by", "Decided by")
+    rows = tuple(_row(data, *row) for row in known)
+    blocks: list[Block] = [
+        Heading(level=2, text="What limits it, and what to do"),
+        Paragraph(
+            text="The plainest cause that the measurements show, asked in a fixed order: memory, quotas, other "
+            "programs, heat and power, the way to the device, then bandwidth against arithmetic. It is a judgement by "
+            "rules, and its bounds and its errors on planted causes are in docs/bottleneck.md."
+        ),
+        Table(columns=columns, rows=rows, align=("left",) * len(columns)),
+    ]
+    blocks += [Paragraph(text=_paragraph(data, *row)) for row in known]
+    unknown = [row[1].cell.id for row in found if row[2].limit is Limit.UNKNOWN]
+    if unknown:
+        blocks.append(Paragraph(text=f"Not known, since nothing that would decide was measured: {', '.join(unknown)}."))
+    return tuple(blocks)
+
+
+def _row(data: ReportData, machine: MachineResults, result: CellResult, found: Diagnosis) -> tuple[str, ...]:
+    cells = (result.cell.id, str(found.limit), found.decided_by)
+    return (machine.machine.machine, *cells) if data.several else cells
+
+
+def _paragraph(data: ReportData, machine: MachineResults, result: CellResult, found: Diagnosis) -> str:
+    where = f" on {machine.machine.machine}" if data.several else ""
+    sentences = (f"{result.cell.id}{where}: {found.limit}: {found.because}.", *found.figures, found.todo)
+    return " ".join(sentence for sentence in sentences if sentence)

@@ -1,0 +1,265 @@
+"""The tree that says what limits a cell: each cause from the signs that it leaves, and none from those of another."""
+
+from dataclasses import MISSING, fields, replace
+
+import pytest
+
+from harness.analysis.bottleneck import diagnose
+from harness.analysis.observed import Observed
+from harness.analysis.results import CellResult, RunValue
+from harness.analysis.validity import InvalidRun
+from harness.values.bench import LogFacts
+from harness.values.cell import Cell, Test
+from harness.values.failure import Failure, Phase, Reason
+from harness.values.limit import Limit
+from harness.values.record import Violation
+from harness.values.roof import Roof
+from harness.values.telemetry import DeviceSummary, HostSummary, ThrottleKind, Trace, Window, WindowSummary
+
+TG = Test(n_gen=10)
+S = 10**9
+GB = 10**9
+ROOF = Roof(
+    n_threads=4,
+    read_bytes_per_s=(20 * GB,),
+    best_read_bytes_per_s=20 * GB,
+    fp32_flops_per_s=(200 * GB,),
+    int8_ops_per_s=(400 * GB,),
+    int8_kernel="avx2",
+)
+QUIET = HostSummary(
+    readings=100,
+    cpu_busy=0.5,
+    cpu_steal=0.0,
+    own_cpu=0.0,
+    container_cpu_ns=40 * S,
+    container_cpus=8,
+    container_throttled_ns=0,
+    container_major_faults=0,
+    container_refaults=0,
+)
+"""Ten seconds of four threads on eight CPUs, of which four cores are."""
+
+
+class Facts:
+    machine, cpu_cores, cpu_threads = "box", 4, 8
+
+
+class Session:
+    def __init__(self, *roofs):
+        self.id, self.roofs = "s", roofs
+
+
+class Machine:
+    """As much of a machine's results as a diagnosis reads."""
+
+    machine = Facts()
+
+    def __init__(self, *roofs):
+        self.latest = Session(*(roofs or (ROOF,)))
+        self.sessions = (self.latest,)
+
+
+class Model:
+    """1 GB of weights, 1 G of them multiplied."""
+
+    file_type, architecture, n_layers = "Q8_0", "llama", 31
+    size_bytes = bytes_per_token = GB
+    weights_multiplied, output_weights = GB, 0
+    cache_k = cache_v = 1000
+    attention_window = None
+    synthetic = False
+
+
+def made(
+    *, rate=15.0, test=TG, host=QUIET, backend="cpu", device=None, params=None, model=Model, **changes
+) -> CellResult:
+    """A cell that reads 15 GB/s of 20 with four threads on four cores."""
+    cell = Cell(id="x", backend=backend, image=backend, model="m", test=test, params={"n_threads": 4, **(params or {})})
+    run = RunValue(round=1, session="s", record="r", ns_per_token=1e9 / rate, samples_ns=(1,), gate_passed=True)
+    summary = WindowSummary(
+        window=Window(name="x", begin_ns=0, end_ns=10 * S), devices=(device or DeviceSummary(readings=1),), host=host
+    )
+    empty = {field.name: None for field in fields(CellResult) if field.default is MISSING}
+    known = {
+        "cell": cell,
+        "model": model,
+        "device": "Some CPU",
+        "runs": (run,),
+        "failures": (),
+        "observed": (Observed(round=1, traces=(Trace(subject="d"),), summary=summary),),
+    }
+    return CellResult(**{**empty, "software": False, "rounds_planned": 1, "checks": (), **known, **changes})
+
+
+def limit(result: CellResult, machine: Machine | None = None) -> Limit:
+    found = diagnose(result, machine or Machine())
+    assert found is not None
+    assert found.decided_by
+    assert found.because
+    return found.limit
+
+
+def host(**changes) -> HostSummary:
+    return replace(QUIET, **changes)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (made(), Limit.MEMORY_BANDWIDTH),
+        # 2 G operations a token: 160 G a second of 400, while 8 of 20 GB/s are read.
+        (made(rate=80.0, model=type("Dense", (Model,), {"bytes_per_token": GB // 10})), Limit.COMPUTE),
+        (made(rate=5.0), Limit.OVERHEAD),
+        (made(host=host(container_throttled_ns=20 * S, container_cpu_ns=20 * S)), Limit.CPU_QUOTA),
+        # A quota that is hardly ever reached limits nothing.
+        (made(host=host(container_throttled_ns=1 * S)), Limit.MEMORY_BANDWIDTH),
+        (made(host=host(container_cpus=2, container_cpu_ns=20 * S)), Limit.FEW_CPUS),
+        (made(rate=5.0, host=host(container_cpus=None, container_cpu_ns=10 * S, cpu_busy=0.13)), Limit.FEW_CPUS),
+        (made(rate=5.0, host=host(cpu_busy=0.95, container_cpu_ns=30 * S)), Limit.NEIGHBOUR_CPU),
+        (made(rate=5.0, host=host(cpu_busy=0.75)), Limit.NEIGHBOUR_BANDWIDTH),
+        # Others compute, and nothing is missing: neither CPU time nor bandwidth.
+        (made(host=host(cpu_busy=0.75)), Limit.MEMORY_BANDWIDTH),
+        (made(host=host(cpu_steal=0.2)), Limit.NEIGHBOUR_CPU),
+        # 100,000 pages in ten seconds are 41 MB/s: of 15 GB/s nothing, of 0.5 GB/s a lot.
+        (made(host=host(container_refaults=100_000)), Limit.MEMORY_BANDWIDTH),
+        (made(rate=0.5, host=host(container_refaults=100_000)), Limit.PAGING),
+        (made(test=Test(n_prompt=64), rate=100.0), Limit.COMPUTE),
+        (made(test=Test(n_prompt=64), rate=20.0), Limit.OVERHEAD),
+    ],
+)
+def test_a_cause_on_the_processor(result: CellResult, expected: Limit) -> None:
+    assert limit(result) is expected
+
+
+def test_few_threads_are_the_limit_only_where_memory_has_room() -> None:
+    one = Roof(n_threads=1, read_bytes_per_s=(10 * GB,), best_read_bytes_per_s=10 * GB)
+    two = {"params": {"n_threads": 1}, "host": host(container_cpu_ns=10 * S, cpu_busy=0.13)}
+    assert limit(made(rate=9.0, **two), Machine(one, ROOF)) is Limit.FEW_CPUS
+    full = replace(ROOF, read_bytes_per_s=(11 * GB,), best_read_bytes_per_s=11 * GB)
+    assert limit(made(rate=9.0, **two), Machine(one, full)) is Limit.MEMORY_BANDWIDTH
+
+
+def test_a_probe_below_the_best_shows_a_neighbour_that_was_there_from_the_start() -> None:
+    fell = Machine(replace(ROOF, read_bytes_per_s=(10 * GB,)))
+    found = diagnose(made(rate=7.5, host=host(cpu_busy=0.75)), fell)
+    assert found is not None
+    assert found.limit is Limit.NEIGHBOUR_BANDWIDTH
+    assert "50 % of the best" in found.because
+    # Nobody of this system is to be seen: it is somebody outside of it.
+    outside = diagnose(made(rate=7.5), fell)
+    assert outside is not None
+    assert outside.limit is Limit.NEIGHBOUR_BANDWIDTH
+    assert "no other program of this system" in outside.because
+
+
+def test_the_figures_say_what_they_are_shares_of() -> None:
+    found = diagnose(made(), Machine())
+    assert found is not None
+    assert "1 GB of weights and 0.02 MB of KV cache" in found.figures[0]
+    assert "75 % of the 20 GB a second that a plain reader with 4 threads reached" in found.figures[0]
+    assert "other programs 0.00" in found.figures[-1]
+
+
+def test_the_cache_at_a_depth_is_read_too() -> None:
+    deep = made(test=Test(n_gen=10, n_depth=100_000))
+    found = diagnose(deep, Machine())
+    assert found is not None
+    assert "0.4 GB of KV cache" in found.figures[0]
+    smaller = diagnose(replace(deep, cell=replace(deep.cell, params={"n_threads": 4, "type_k": "q8_0"})), Machine())
+    assert smaller is not None
+    assert "0.306 GB of KV cache" in smaller.figures[0]
+
+
+def test_without_telemetry_and_without_a_probe_nothing_is_claimed() -> None:
+    assert limit(made(observed=()), Machine(Roof(n_threads=4, problem="no image"))) is Limit.UNKNOWN
+
+
+def test_a_mixed_test_is_left_alone() -> None:
+    assert diagnose(made(test=Test(n_prompt=8, n_gen=8)), Machine()) is None
+
+
+# Cells without a number.
+
+
+def failed(reason: Reason) -> CellResult:
+    failure = Failure(phase=Phase.RUN, reason=reason, detail="it said so", remedy="")
+    return made(runs=(), failures=((0, failure),), observed=())
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (Reason.OOM_HOST, Limit.MEMORY_SIZE),
+        (Reason.OOM_DEVICE, Limit.MEMORY_SIZE),
+        (Reason.CPU_FALLBACK, Limit.NOT_ON_DEVICE),
+        (Reason.WRONG_DEVICE, Limit.NOT_ON_DEVICE),
+    ],
+)
+def test_a_failure_that_says_what_was_missing(reason: Reason, expected: Limit) -> None:
+    assert limit(failed(reason)) is expected
+
+
+def test_a_failure_of_another_kind_is_no_limit() -> None:
+    assert diagnose(failed(Reason.MALFORMED), Machine()) is None
+    assert diagnose(made(runs=(), observed=()), Machine()) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("major_faults", Limit.PAGING),
+        ("refaults", Limit.PAGING),
+        ("swap", Limit.PAGING),
+        ("thermal_slowdown", Limit.THERMAL),
+        ("foreign_process", Limit.NEIGHBOUR_DEVICE),
+    ],
+)
+def test_runs_that_do_not_count_say_why(rule: str, expected: Limit) -> None:
+    broken = InvalidRun(round=1, repeat=0, rules=(Violation(rule=rule, evidence="9 of them"),), made_again=False)
+    found = diagnose(made(runs=(), observed=(), invalid=(broken,)), Machine())
+    assert found is not None
+    assert found.limit is expected
+    assert "9 of them" in found.because
+
+
+# Cells on a GPU: simulated readings, since no card is here.
+
+BUSY = DeviceSummary(readings=100, utilization_mean_percent=97, power_mean_w=300, pcie_generation=4, pcie_width=16)
+CARD = {"backend": "vulkan", "device": BUSY, "params": {"n_gpu_layers": 99}}
+LAYERS = LogFacts(layers_offloaded=32, layers_total=32)
+HALF = LogFacts(layers_offloaded=16, layers_total=32)
+
+
+def on_card(name="NVIDIA GeForce RTX 4090", *, throttled=None, **changes) -> CellResult:
+    known = {"rate": 800.0, **CARD, "log": LAYERS, **changes}
+    if throttled:
+        known["device"] = replace(known["device"], throttled=throttled)
+    return replace(made(**known), device=name)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (on_card(), Limit.MEMORY_BANDWIDTH),
+        (on_card(rate=300.0), Limit.OVERHEAD),
+        (on_card(device=replace(BUSY, utilization_mean_percent=30)), Limit.HOST),
+        (on_card(throttled={ThrottleKind.THERMAL: 0.2}), Limit.THERMAL),
+        (on_card(throttled={ThrottleKind.HARDWARE: 0.2}), Limit.THERMAL),
+        (on_card(throttled={ThrottleKind.POWER: 0.9}), Limit.POWER),
+        (on_card(throttled={ThrottleKind.POWER: 0.2}), Limit.MEMORY_BANDWIDTH),
+        (on_card(log=HALF, rate=20.0), Limit.OFFLOAD),
+        # 0.5 GB over 31.5 GB/s are 16 ms of a prompt's 20.
+        (on_card(log=HALF, test=Test(n_prompt=512), rate=25_600.0), Limit.PCIE),
+        (on_card(log=HALF, test=Test(n_prompt=512), rate=2_560.0), Limit.OFFLOAD),
+        (on_card("Some card that nobody knows"), Limit.UNKNOWN),
+    ],
+)
+def test_a_cause_on_a_card(result: CellResult, expected: Limit) -> None:
+    assert limit(result) is expected
+
+
+def test_of_layers_on_the_host_it_is_said_what_reading_them_takes_at_least() -> None:
+    found = diagnose(on_card(log=HALF, rate=20.0), Machine())
+    assert found is not None
+    assert "at least 25.0 of 50.0 ms a token" in found.because
