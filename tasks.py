@@ -5,35 +5,12 @@ Nothing heavy is imported before a task runs, so that `invoke --list` answers at
 
 from __future__ import annotations
 
-import functools
-import sys
-from collections.abc import Callable
-from typing import Any
+from invoke import Context, task
 
-from invoke import Context, Exit, task
+from tasks_sharing import export, merge
+from tasks_told import told as _told
 
-
-def _told(function: Callable[..., None]) -> Callable[..., None]:
-    """Show an error of the family without a traceback and exit with its code."""
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> None:
-        from harness.errors import BenchError
-
-        try:
-            function(*args, **kwargs)
-        except BenchError as error:
-            sys.stdout.flush()
-            print(error, file=sys.stderr)
-            raise Exit(code=error.exit_code) from None
-        except KeyboardInterrupt:
-            raise Exit(code=130) from None
-        except BrokenPipeError:
-            # The reader of our output went away (`| head`); nothing is wrong.
-            sys.stderr.close()
-            raise Exit(code=0) from None
-
-    return wrapper
+__all__ = ["export", "merge"]
 
 
 @task(
@@ -282,43 +259,6 @@ def verify(_context: Context, folder: str, json: bool = False) -> None:
     from harness.flows.verify import verify as verify_folder
 
     verify_folder(folder, as_json=json)
-
-
-@task(
-    positional=["sources"],
-    iterable=["source"],
-    help={
-        "sources": "folders, files of records, archives, or names under reports/, with commas between them",
-        "source": "a further one; may be repeated",
-        "out": "folder to merge into: a path, or a name under reports/; what it holds stays in it",
-        "no_report": "write no report",
-    },
-)
-@_told
-def merge(
-    _context: Context, sources: str, source: list[str] | None = None, out: str = "merged", no_report: bool = False
-) -> None:
-    """Put the records of any machines into one folder: each once, checked, and never against what contradicts them."""
-    from harness.flows.merge import MergeRequest
-    from harness.flows.merge import merge as merge_records
-
-    # Invoke gives a task one positional argument; what follows it would be the name of the next task.
-    merge_records(MergeRequest(sources=(*sources.split(","), *(source or ())), out=out, report=not no_report))
-
-
-@task(
-    help={
-        "report": "a folder, or a name under reports/",
-        "format": "csv, json, jsonl, parquet, sqlite, scoreboard or badge",
-        "out": "file to write; without it text goes to the standard output",
-    },
-)
-@_told
-def export(_context: Context, report: str = "demo", format: str = "csv", out: str = "") -> None:  # noqa: A002 - the flag
-    """Write a report's results in the formats of others: tables, llama.cpp's comparison script, scoreboards, badges."""
-    from harness.flows.export import export as export_report
-
-    export_report(report, format_=format, out=out)
 
 
 @task(help={"file": "look only at what this matrix file needs", "json": "print the findings as JSON"})

@@ -19,7 +19,7 @@ def source_version(checkout: Path) -> str | None:
 
     try:
         commit = git("rev-parse", "--short=12", "HEAD")
-        changed = git("status", "--porcelain", "--", "harness", "images", "tasks.py", "bench", "requirements.lock")
+        changed = git("status", "--porcelain", "--", "harness", "images", "tasks*.py", "bench", "requirements.lock")
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{commit}-dirty" if changed else commit
