@@ -89,6 +89,14 @@ class ContainerGroup:
         )
         return cls(memory=memory, cpu=cpu, unified=False, used=used, cpus=cpus) if memory or cpu else None
 
+    def processes(self) -> tuple[str, ...]:
+        """The process ids in it, as the host counts them; none where the kernel does not show them."""
+        folder = self.memory or self.cpu
+        try:
+            return tuple((folder / "cgroup.procs").read_text(encoding="ascii").split()) if folder else ()
+        except (OSError, ValueError):
+            return ()
+
     def read(self) -> dict[str, int]:
         """The counters by the field names of a `HostReading`; those that the kernel does not show are left out."""
         found: dict[str, int | None] = {}
@@ -97,6 +105,7 @@ class ContainerGroup:
             found["container_memory_bytes"] = _number(
                 self.memory / ("memory.current" if self.unified else "memory.usage_in_bytes")
             )
+            found["container_anonymous_bytes"] = table.get("anon" if self.unified else "rss")
             found["container_major_faults"] = table.get("pgmajfault")
             refaults = [table[name] for name in _REFAULTS if name in table]
             found["container_refaults"] = sum(refaults) if refaults else None

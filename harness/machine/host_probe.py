@@ -83,10 +83,20 @@ class HostProbe:
             **self._memory(),
             **self._stalls(),
             "own_cpu_ns": self._own_cpu_ns(),
-            **(self._group.read() if self._group else {}),
+            **(self._container(self._group) if self._group else {}),
         }
         self._seen |= found.keys()
         return HostReading(at_ns=at_ns, **found)
+
+    def _container(self, group: ContainerGroup) -> dict[str, int]:
+        """Its counters, and what its processes hold. A peak is the sum of theirs: llama.cpp's programs are one."""
+        found = group.read()
+        states = [_read(self._roots.proc / pid / "status") for pid in group.processes()]
+        for name, line in (("container_resident_bytes", "VmRSS"), ("container_peak_resident_bytes", "VmHWM")):
+            told = [size for state in states if (size := _number(state, line)) is not None]
+            if told:
+                found[name] = sum(told) * 1024
+        return found
 
     def _cpu(self) -> dict[str, int]:
         first = (_read(self._roots.proc / "stat") or "").partition("\n")[0].split()

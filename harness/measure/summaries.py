@@ -151,7 +151,10 @@ def summarise_host(readings: tuple[HostReading, ...], window: Window) -> HostSum
         return None if part is None or not whole else round(part / whole, 4)
 
     swapped = [moved for name in ("swap_in_bytes", "swap_out_bytes") if (moved := grown(name)) is not None]
-    container = Series.of((r.at_ns, r.container_memory_bytes) for r in readings)
+
+    def highest(name: str) -> int | None:
+        return _whole(most(Series.of((r.at_ns, getattr(r, name)) for r in readings).within(begin, end)))
+
     return HostSummary(
         readings=sum(begin <= reading.at_ns <= end for reading in readings),
         cpu_busy=share("cpu_busy_ns"),
@@ -164,6 +167,10 @@ def summarise_host(readings: tuple[HostReading, ...], window: Window) -> HostSum
         container_memory_max_bytes=_whole(most(container.within(begin, end))),
         container_cpu_ns=_whole(grown("container_cpu_ns")),
         container_cpus=_whole(most(Series.of((r.at_ns, r.container_cpus) for r in readings).within(begin, end))),
+        container_memory_max_bytes=highest("container_memory_bytes"),
+        container_anonymous_max_bytes=highest("container_anonymous_bytes"),
+        container_resident_max_bytes=highest("container_resident_bytes"),
+        container_peak_resident_bytes=highest("container_peak_resident_bytes"),
         container_throttled_ns=_whole(grown("container_throttled_ns")),
         container_major_faults=_whole(grown("container_major_faults")),
         container_refaults=_whole(grown("container_refaults")),

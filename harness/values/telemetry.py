@@ -94,6 +94,10 @@ class HostReading:
         container_memory_bytes: charged to the container, its page cache included.
         container_cpu_ns: CPU time that it used, summed over CPUs.
         container_cpus: how many CPUs it may use (its CPU set, not its quota).
+        container_anonymous_bytes: of that, what is no file: it cannot be dropped and read again.
+        container_resident_bytes: mapped and in memory, of all its processes: weights that are mapped count, whoever
+            read them first.
+        container_peak_resident_bytes: the most that ever was, as the kernel counts it for each process.
         container_throttled_ns: time in which its CPU quota held it back.
         container_major_faults: pages of it that had to be read from disk.
         container_refaults: pages that were dropped from memory and read again.
@@ -113,6 +117,9 @@ class HostReading:
     container_memory_bytes: int | None = None
     container_cpu_ns: int | None = None
     container_cpus: int | None = None
+    container_anonymous_bytes: int | None = None
+    container_resident_bytes: int | None = None
+    container_peak_resident_bytes: int | None = None
     container_throttled_ns: int | None = None
     container_major_faults: int | None = None
     container_refaults: int | None = None
@@ -122,6 +129,16 @@ HOST_FIELDS = tuple(name for name in HostReading.__dataclass_fields__ if name !=
 
 HOST_LEVELS = frozenset({"memory_available_bytes", "container_memory_bytes", "container_cpus"})
 """Host fields that are no counters."""
+HOST_LEVELS = frozenset(
+    {
+        "memory_available_bytes",
+        "container_memory_bytes",
+        "container_anonymous_bytes",
+        "container_resident_bytes",
+        "container_peak_resident_bytes",
+    }
+)
+"""Host fields that are sizes; all others are counters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +220,12 @@ class DeviceSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSummary:
-    """What the readings of the host come to within a window: shares are of the machine's CPU time, 0 to 1."""
+    """What the readings of the host come to within a window: shares are of the machine's CPU time, 0 to 1.
+
+    Attributes:
+        container_memory_max_bytes, container_anonymous_max_bytes, container_resident_max_bytes: the most of the looks.
+        container_peak_resident_bytes: the kernel's own peak since the container's start, as of the window's end.
+    """
 
     readings: int
     cpu_busy: float | None = None
@@ -216,6 +238,9 @@ class HostSummary:
     container_memory_max_bytes: int | None = None
     container_cpu_ns: int | None = None
     container_cpus: int | None = None
+    container_anonymous_max_bytes: int | None = None
+    container_resident_max_bytes: int | None = None
+    container_peak_resident_bytes: int | None = None
     container_throttled_ns: int | None = None
     container_major_faults: int | None = None
     container_refaults: int | None = None

@@ -57,12 +57,17 @@ def test_a_container_under_version_2(tmp_path) -> None:
     put(tmp_path, f"{base}/memory.stat", stat)
     put(tmp_path, f"{base}/cpu.stat", "usage_usec 1\nnr_throttled 2\nthrottled_usec 1500\n")
     put(tmp_path, f"{base}/cpuset.cpus.effective", "0-3,8\n")
+    put(tmp_path, f"{base}/cgroup.procs", "41\n42\n")
+    put(tmp_path, "proc/41/status", "Name:\tllama-bench\nVmHWM:\t     900 kB\nVmRSS:\t     700 kB\n")
+    put(tmp_path, "proc/42/status", "Name:\tsh\nVmHWM:\t     30 kB\nVmRSS:\t     20 kB\n")
     looking = probe(tmp_path)
     looking.watch(ID)
     reading = looking.read()
     assert reading.container_memory_bytes == 5 << 30
     assert reading.container_major_faults == 17
     assert reading.container_refaults == 5
+    assert reading.container_anonymous_bytes == 1
+    assert (reading.container_resident_bytes, reading.container_peak_resident_bytes) == (720 << 10, 930 << 10)
     assert reading.container_throttled_ns == 1_500_000
     assert (reading.container_cpu_ns, reading.container_cpus) == (1000, 5)
     assert not [name for name in looking.missing if name.startswith("container")]
@@ -70,7 +75,8 @@ def test_a_container_under_version_2(tmp_path) -> None:
 
 def test_a_container_under_version_1(tmp_path) -> None:
     put(tmp_path, f"sys/fs/cgroup/memory/docker/{ID}/memory.usage_in_bytes", "1048576\n")
-    put(tmp_path, f"sys/fs/cgroup/memory/docker/{ID}/memory.stat", "pgmajfault 4\nworkingset_refault 6\n")
+    put(tmp_path, f"sys/fs/cgroup/memory/docker/{ID}/memory.stat", "rss 8\npgmajfault 4\nworkingset_refault 6\n")
+    put(tmp_path, f"sys/fs/cgroup/memory/docker/{ID}/cgroup.procs", "41\n")
     put(tmp_path, f"sys/fs/cgroup/cpu/docker/{ID}/cpu.stat", "nr_throttled 0\nthrottled_time 250\n")
     put(tmp_path, f"sys/fs/cgroup/cpuacct/docker/{ID}/cpuacct.usage", "77\n")
     put(tmp_path, f"sys/fs/cgroup/cpuset/docker/{ID}/cpuset.effective_cpus", "1\n")
@@ -80,6 +86,10 @@ def test_a_container_under_version_1(tmp_path) -> None:
     assert (reading.container_memory_bytes, reading.container_major_faults) == (1 << 20, 4)
     assert (reading.container_refaults, reading.container_throttled_ns) == (6, 250)
     assert (reading.container_cpu_ns, reading.container_cpus) == (77, 1)
+    assert reading.container_anonymous_bytes == 8
+    # Its process is gone, or lives where the harness does not see it.
+    assert reading.container_peak_resident_bytes is None
+    assert looking.missing["container_peak_resident_bytes"] == "the control group does not tell"
 
 
 def test_a_container_of_a_user_s_own_engine_lies_deep(tmp_path) -> None:
@@ -100,3 +110,4 @@ def test_a_container_on_another_machine_has_no_group_here(tmp_path) -> None:
 def test_a_group_that_vanishes_tells_nothing(tmp_path) -> None:
     group = ContainerGroup(memory=tmp_path / "gone", cpu=tmp_path / "gone", unified=True)
     assert group.read() == {}
+    assert group.processes() == ()
