@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from invoke import Context, task
 
+from tasks_predicting import fit, whatif
 from tasks_sharing import export, merge
 from tasks_told import told as _told
 
-__all__ = ["export", "merge"]
+__all__ = ["export", "fit", "merge", "whatif"]
 
 
 @task(
@@ -178,21 +179,6 @@ def compare(
             fresh=fresh,
         ),
     )
-
-
-@task(
-    help={
-        "gpu": "a device of harness/analysis/hardware.yaml: its key, or a part of its name",
-        "price": "of a kilowatt-hour, in any currency: adds the cost of a million tokens",
-        "json": "print JSON",
-    }
-)
-@_told
-def whatif(_context: Context, gpu: str, price: str = "", json: bool = False) -> None:
-    """Predict the speed of a device that you do not have, from data sheets and public scoreboards. Runs nothing."""
-    from harness.flows.whatif import show_whatif
-
-    show_whatif(gpu, price=price, as_json=json)
 
 
 @task(

@@ -7,16 +7,23 @@ from dataclasses import dataclass
 
 from harness.values.cell import Cell
 from harness.values.record import DURING, Check, Outcome, Proof, Record
-from harness.values.telemetry import Trace, WindowSummary
+from harness.values.telemetry import LOAD, Trace, WindowSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """The telemetry of one counted run within the timed part of a cell; `traces` say what could not be seen."""
+    """The telemetry of one counted run within the timed part of a cell; `traces` say what could not be seen.
+
+    Attributes:
+        load: the window before the first test; None where there is none.
+        alone: whether the cell is the only one of its run, so that the peak of the run is its own.
+    """
 
     round: int
     traces: tuple[Trace, ...]
     summary: WindowSummary
+    load: WindowSummary | None = None
+    alone: bool = False
 
 
 def observed(record: Record, cell: Cell) -> Observed | None:
@@ -24,7 +31,13 @@ def observed(record: Record, cell: Cell) -> Observed | None:
     window = record.telemetry.window(cell.id) if record.telemetry else None
     if record.telemetry is None or window is None:
         return None
-    return Observed(round=record.run.round, traces=record.telemetry.devices, summary=window)
+    return Observed(
+        round=record.run.round,
+        traces=record.telemetry.devices,
+        summary=window,
+        load=record.telemetry.window(LOAD),
+        alone=len(record.run.cells) == 1,
+    )
 
 
 def merged_checks(looked_at: Outcome, counted: Sequence[Outcome]) -> tuple[Check, ...]:

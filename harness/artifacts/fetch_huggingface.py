@@ -79,7 +79,7 @@ def fetch_huggingface(source: ModelSource, place: Place, *, say: Say, progress: 
             shutil.rmtree(place.scratch, ignore_errors=True)
     except (_transport_error(hub_errors), OSError, ValueError, RuntimeError) as error:
         # Its text can hold addresses that were signed for this user, so it is not passed on.
-        raise _refusal(source, error) from None
+        raise refusal(source, error) from None
 
 
 def _transport_error(hub_errors: Any) -> type[Exception]:
@@ -98,7 +98,8 @@ def _compare(source: ModelSource, etag: str | None) -> None:
         )
 
 
-def _refusal(source: ModelSource, error: Exception) -> ArtifactError:
+def refusal(source: ModelSource, error: Exception) -> ArtifactError:
+    """The error of the family for what the library or its HTTP client raised; no address of its text is passed on."""
     kind = type(error).__name__
     status = getattr(getattr(error, "response", None), "status_code", None)
     file = f"{source.filename} of {source.repo} at {source.revision or 'its default branch'}"

@@ -15,8 +15,10 @@ from harness.artifacts.model_shelf import locked, place_of
 from harness.artifacts.synthetic_recipe import SyntheticRecipe, parse_recipe
 from harness.errors import InputError
 from harness.formats.gguf import GgufHeader, read_header, tensors_sha256
+from harness.formats.gguf_shape import read_shape
 from harness.values.facts import ModelFacts
 from harness.values.matrix import ModelSource
+from harness.values.model_shape import ModelShape
 
 MODEL_PATH = "/models/model.gguf"
 """Where every model is mounted in its container. ASCII: llama-bench garbles other names in its JSON."""
@@ -191,7 +193,16 @@ def _facts(
         n_layers=header.n_layers,
         context_length=header.context_length,
         licence=source.licence,
+        shape=_shape(header),
     )
+
+
+def _shape(header: GgufHeader) -> ModelShape | None:
+    try:
+        return read_shape(header)
+    except InputError:
+        # llama.cpp may know better: what the header does not tell is missing, and no reason not to measure.
+        return None
 
 
 def describe_model(source: ModelSource) -> str:

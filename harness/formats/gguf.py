@@ -20,7 +20,7 @@ from typing import BinaryIO
 from harness.formats.gguf_header import ArraySummary, GgufError, GgufHeader, Tensor
 from harness.formats.gguf_types import SCALAR_FORMATS, TENSOR_TYPES, ValueType
 
-__all__ = ["ArraySummary", "GgufError", "GgufHeader", "Tensor", "read_header", "tensors_sha256"]
+__all__ = ["ArraySummary", "GgufError", "GgufHeader", "Tensor", "read_header", "read_header_of", "tensors_sha256"]
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -36,7 +36,7 @@ MAX_HEADER_BYTES = 512 << 20
 MAX_ARRAY_STRINGS = 4_000_000
 """Strings in all arrays together: each costs a step. Large vocabularies have about a million with their merges."""
 MAX_ALIGNMENT = 1 << 20
-KEPT_ELEMENTS = 64
+KEPT_ELEMENTS = 512
 DEFAULT_ALIGNMENT = 32
 _CHUNK_BYTES = 8 << 20
 _ARCHITECTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -58,6 +58,19 @@ def read_header(path: Path) -> GgufHeader:
             offset=0,
             remedy="check the path and its permissions",
         ) from error
+
+
+def read_header_of(file: BinaryIO, *, name: str, size: int) -> GgufHeader:
+    """Read and check a header from anything that can be read and sought, such as a file that lies elsewhere.
+
+    Args:
+        name: in messages.
+        size: of the whole file, in bytes.
+
+    Raises:
+        GgufError: as `read_header`. OSError: of the file object.
+    """
+    return _Reader(file, Path(name), size).header()
 
 
 def tensors_sha256(path: Path, header: GgufHeader, *, progress: Callable[[int, int], None] | None = None) -> str:

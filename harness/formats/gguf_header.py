@@ -72,7 +72,7 @@ class GgufHeader:
     """What a GGUF file says about itself.
 
     Attributes:
-        metadata: by key; arrays of more than 64 elements, and all arrays of strings, as `ArraySummary`.
+        metadata: by key; arrays of more than 512 elements, and all arrays of strings, as `ArraySummary`.
         alignment: of tensor data, in bytes.
         data_offset: where the data section begins, in bytes from the start of the file.
         size_bytes: of the file.

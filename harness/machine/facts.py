@@ -99,6 +99,17 @@ def _virtualization(roots: MachineRoots) -> str | None:
     return "none" if flags else None
 
 
+def memory_in_all(roots: MachineRoots | None = None) -> int:
+    """The machine's memory, in bytes."""
+    return _meminfo(roots or MachineRoots(), "MemTotal")
+
+
+def cpu_flags(roots: MachineRoots | None = None) -> tuple[str, ...]:
+    """What the processor can do, in the kernel's words, sorted."""
+    blocks = _cpuinfo(roots or MachineRoots())
+    return tuple(sorted(blocks[0].get("flags", blocks[0].get("Features", "")).split())) if blocks else ()
+
+
 def _smt(roots: MachineRoots) -> bool | None:
     active = read_text(roots.sys / "devices/system/cpu/smt/active")
     return None if active is None else active == "1"
@@ -141,7 +152,6 @@ def read_machine_facts(
     """
     roots = roots or MachineRoots()
     blocks = _cpuinfo(roots)
-    flags = blocks[0].get("flags", blocks[0].get("Features", "")).split() if blocks else []
     nodes = list((roots.sys / "devices/system/node").glob("node[0-9]*"))
     return MachineFacts(
         machine=machine,
@@ -150,8 +160,8 @@ def read_machine_facts(
         cpu_model=cpu_model(roots),
         cpu_cores=physical_cores(roots),
         cpu_threads=len(os.sched_getaffinity(0)),
-        cpu_flags=tuple(sorted(flags)),
-        memory_bytes=_meminfo(roots, "MemTotal"),
+        cpu_flags=cpu_flags(roots),
+        memory_bytes=memory_in_all(roots),
         swap_bytes=_meminfo(roots, "SwapTotal"),
         governor=read_text(roots.sys / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         smt=_smt(roots),

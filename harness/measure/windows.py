@@ -12,9 +12,9 @@ from harness.measure.llama_bench import match
 from harness.values.bench import BenchOutput
 from harness.values.cell import Cell
 from harness.values.container import ContainerExit
-from harness.values.telemetry import Window
+from harness.values.telemetry import IDLE, LOAD, Window
 
-IDLE, LOAD = "idle", "load"
+__all__ = ["IDLE", "LOAD", "is_timed", "windows"]
 
 
 def windows(

@@ -21,6 +21,8 @@ class Backend:
             so that not every run begins with compiling (half a minute on Mesa's software device).
         result_variables: variables of the host that would change results in a container too, beside those of
             llama.cpp; they are recorded where they are set.
+        overhead_bytes: what driver and libraries take of a device's memory beside llama.cpp's buffers. Assumed for
+            `invoke fit`, not measured: no card was at hand.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Backend:
     vendors: tuple[str, ...]
     cache_variables: tuple[str, ...] = ()
     result_variables: tuple[str, ...] = ()
+    overhead_bytes: int = 0
 
     @property
     def is_gpu(self) -> bool:
@@ -59,6 +62,7 @@ BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
                 vendors=("nvidia",),
                 cache_variables=("CUDA_CACHE_PATH",),
                 result_variables=("CUDA_VISIBLE_DEVICES",),
+                overhead_bytes=512 << 20,
             ),
             Backend(
                 name="rocm",
@@ -73,6 +77,7 @@ BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
                     "HSA_OVERRIDE_GFX_VERSION",
                     "ROCBLAS_USE_HIPBLASLT",
                 ),
+                overhead_bytes=512 << 20,
             ),
             Backend(
                 name="vulkan",
@@ -83,6 +88,7 @@ BACKENDS: MappingProxyType[str, Backend] = MappingProxyType(
                 vendors=("nvidia", "amd", "intel", "cpu"),
                 cache_variables=("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"),
                 result_variables=("AMD_VULKAN_ICD", "VK_DRIVER_FILES"),
+                overhead_bytes=256 << 20,
             ),
         )
     }

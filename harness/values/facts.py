@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.values.host import HostState
+from harness.values.model_shape import ModelShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,8 @@ class ModelFacts:
         bytes_per_token: of weights that generating one token reads; None where the header does not say how many
             experts a token uses, and in records made before it was noted.
         simulated: no model, but what stands in for one in a test; nothing from it can be published.
+        shape: what decides how much memory it takes; None in records made before it was noted, and where the header
+            does not tell.
     """
 
     name: str
@@ -207,3 +210,4 @@ class ModelFacts:
     context_length: int | None = None
     licence: str = ""
     simulated: bool = False
+    shape: ModelShape | None = None

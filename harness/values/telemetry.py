@@ -12,6 +12,9 @@ from enum import StrEnum
 
 Number = int | float
 
+IDLE, LOAD = "idle", "load"
+"""Windows that are of no cell."""
+
 OF_THE_HOST = "see the host's columns"
 """Why fields are missing of a processor: its memory, and how busy it is, are the host's."""
 
@@ -127,8 +130,6 @@ class HostReading:
 
 HOST_FIELDS = tuple(name for name in HostReading.__dataclass_fields__ if name != "at_ns")
 
-HOST_LEVELS = frozenset({"memory_available_bytes", "container_memory_bytes", "container_cpus"})
-"""Host fields that are no counters."""
 HOST_LEVELS = frozenset(
     {
         "memory_available_bytes",
@@ -136,9 +137,10 @@ HOST_LEVELS = frozenset(
         "container_anonymous_bytes",
         "container_resident_bytes",
         "container_peak_resident_bytes",
+        "container_cpus",
     }
 )
-"""Host fields that are sizes; all others are counters."""
+"""Host fields that are no counters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

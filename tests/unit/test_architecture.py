@@ -37,9 +37,9 @@ HOMES = {
     "gguf": ("harness/artifacts/synthetic.py", "harness/artifacts/synthetic_tensors.py"),
     "numpy": ("harness/artifacts", "harness/analysis/prediction.py"),
     "matplotlib": ("harness/report/writers/svg.py",),
-    "invoke": ("tasks.py", "tasks_sharing.py", "tasks_told.py"),
     "msgspec": ("harness/store/quick_check.py",),
     "duckdb": ("harness/analysis/columns",),
+    "invoke": ("tasks.py", "tasks_predicting.py", "tasks_sharing.py", "tasks_told.py"),
 }
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "tools", "lib"}
 FILES = [*sorted(HARNESS.rglob("*.py")), *sorted(ROOT.glob("tasks*.py"))]

@@ -25,8 +25,8 @@ def write(
     writer.add_block_count(3)
     writer.add_context_length(512)
     writer.add_file_type(2)
-    writer.add_array("tokenizer.ggml.tokens", [f"t{i}" for i in range(200)])
-    writer.add_array("tokenizer.ggml.scores", [float(i) for i in range(200)])
+    writer.add_array("tokenizer.ggml.tokens", [f"t{i}" for i in range(600)])
+    writer.add_array("tokenizer.ggml.scores", [float(i) for i in range(600)])
     writer.add_array("small", [1, 2, 3])
     for tensor in order:
         if tensor == "a.weight":
@@ -100,8 +100,8 @@ def test_reads_what_the_writer_wrote(good: Path) -> None:
 def test_keeps_small_arrays_and_summarises_large_ones(good: Path) -> None:
     metadata = read_header(good).metadata
     assert metadata["small"] == (1, 2, 3)
-    assert metadata["tokenizer.ggml.tokens"] == ArraySummary(element_type="STRING", length=200)
-    assert metadata["tokenizer.ggml.scores"] == ArraySummary(element_type="FLOAT32", length=200)
+    assert metadata["tokenizer.ggml.tokens"] == ArraySummary(element_type="STRING", length=600)
+    assert metadata["tokenizer.ggml.scores"] == ArraySummary(element_type="FLOAT32", length=600)
 
 
 def test_version_2_is_read(tmp_path: Path) -> None:
