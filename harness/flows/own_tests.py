@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
 from harness.errors import BenchError, InputError
 from harness.flows.console import Display
@@ -15,6 +17,7 @@ from harness.flows.workspace import CHECKOUT, find_workspace
 
 TIERS = ("unit", "engine", "real", "all")
 TEST_IMAGES = ("cpu", "vulkan")
+BROWSER = ("chromium", "chromedriver")
 TEST_MODELS = ("gemma3-270m-q4_k_m",)
 
 
@@ -44,6 +47,17 @@ def run_lint() -> None:
         raise ChecksFailedError("the code does not pass its checks", remedy="See the messages above.")
 
 
+def _ensure_browser(say: Callable[[str], None]) -> bool:
+    """Whether the page can be tested in a real Chromium; as root on Debian it is installed (100 MB, a minute)."""
+    if not all(map(shutil.which, BROWSER)) and os.geteuid() == 0 and shutil.which("apt-get"):
+        say("installing Chromium with apt-get, to test the page of reports in")
+        packages = ("chromium", "chromium-driver")
+        _call("apt-get", "-qq", "update") and _call(
+            "apt-get", "-qq", "install", "-y", "--no-install-recommends", *packages
+        )
+    return all(map(shutil.which, BROWSER))
+
+
 def run_tests(tier: str) -> None:
     """Run the tests of a tier, or all of them; what they need is made first.
 
@@ -67,6 +81,8 @@ def run_tests(tier: str) -> None:
                 workspace = find_workspace()
                 ensure_images(TEST_IMAGES, opened, workspace, display)
                 ensure_models(TEST_MODELS, workspace, display)
+    if tier == "all" and _ensure_browser(Display().say):
+        environment["BENCH_TEST_BROWSER"] = "1"
     marks = [] if tier != "all" else ["-m", "not slow"]
     if not _call(sys.executable, "-m", "pytest", "-q", *marks, *paths, environment=environment):
         raise ChecksFailedError("tests failed", remedy="See pytest's summary above.")

@@ -14,6 +14,7 @@ from harness.flows.console import Display
 from harness.flows.publish import find_report_folder
 from harness.flows.read_matrix import read_matrix
 from harness.flows.workspace import Workspace, find_workspace
+from harness.report.page.build import PAGE, comparable
 from harness.report.report import REPORT, render_report, stray_charts
 from harness.store.reproductions import Conclusion, read_reproduction
 from harness.store.sessions import Session, read_sessions
@@ -86,7 +87,17 @@ def _unlike(folder: Path, path: str, wanted: str) -> Finding:
         found = (folder / path).read_bytes()
     except OSError as error:
         return Finding(where=path, what=f"cannot be read: {error.strerror or error}")
+    if path == PAGE:
+        return Finding(where=path, what="" if _same_page(found, wanted) else "is not the page that the records give")
     return Finding(where=path, what="" if found == wanted.encode() else "is not the picture that the records give")
+
+
+def _same_page(found: bytes, wanted: str) -> bool:
+    """Whether two pages are the same but for how their data is packed."""
+    try:
+        return comparable(found.decode()) == comparable(wanted)
+    except ValueError:
+        return False
 
 
 def _report_lines(folder: Path, wanted: list[str]) -> list[Finding]:

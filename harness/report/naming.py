@@ -37,11 +37,13 @@ def names(rows: Sequence[Row]) -> tuple[str, ...]:
     """A name for each row: device and backend; parameters, then the machine, where others are called the same."""
     parts = [[contender(machine, result)] for machine, result in rows]
     for extra in (lambda row: words.parameters(row[1].cell), lambda row: row[0].machine.machine):
-        shown = [", ".join(part) for part in parts]
-        for index, row in enumerate(rows):
-            others = [extra(rows[i]) for i, name in enumerate(shown) if name == shown[index]]
-            if len(set(others)) > 1 and extra(row):
-                parts[index].append(extra(row))
+        shown, more = [", ".join(part) for part in parts], [extra(row) for row in rows]
+        apart: dict[str, set[str]] = {}
+        for name, what in zip(shown, more, strict=True):
+            apart.setdefault(name, set()).add(what)
+        for part, name, what in zip(parts, shown, more, strict=True):
+            if what and len(apart[name]) > 1:
+                part.append(what)
     return tuple(", ".join(part) for part in parts)
 
 

@@ -1,4 +1,4 @@
-"""From a folder with records to its report: `report.md`, and the charts beside it."""
+"""From a folder with records to its report: `report.md`, the charts beside it, and `index.html`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.analysis.results import read_results
+from harness.analysis.table import rows_of
 from harness.report.data import ReportData
+from harness.report.page import build
+from harness.report.page.columns import samples_of
 from harness.report.sections import SECTIONS
 from harness.report.writers import markdown
 from harness.store.files import write_whole
@@ -35,7 +38,7 @@ def read_data(folder: Path, *, simulated: bool = False) -> ReportData:
 
 
 def render_report(folder: Path, *, simulated: bool = False) -> Mapping[str, str]:
-    """The text of `report.md` and of its charts by their paths in the folder, from the records.
+    """The text of `report.md`, its charts and its page by their paths in the folder, from the records.
 
     Raises:
         InputError: there are no records, or they are damaged.
@@ -43,13 +46,16 @@ def render_report(folder: Path, *, simulated: bool = False) -> Mapping[str, str]
     # It takes half a second and 40 MB, which a machine that measures must not pay before its report is written.
     from harness.report.writers import svg  # noqa: PLC0415
 
-    blocks = report_blocks(read_data(folder, simulated=simulated))
+    data = read_data(folder, simulated=simulated)
+    blocks = report_blocks(data)
     charts = {markdown.chart_path(block): svg.write(block) for block in blocks if isinstance(block, Chart)}
-    return {**charts, REPORT: markdown.write(blocks)}
+    rows = rows_of(data.name, data.machines, data.reproductions)
+    page = build.write(blocks, rows, samples_of(data), picture=lambda chart: charts[markdown.chart_path(chart)])
+    return {**charts, build.PAGE: page, REPORT: markdown.write(blocks)}
 
 
 def write_report(folder: Path, *, simulated: bool = False) -> Path:
-    """Write `report.md` and its charts from the records. The same records give the same bytes.
+    """Write `report.md`, its charts and its page from the records. The same records give the same bytes.
 
     Raises:
         InputError: there are no records, or they are damaged.
