@@ -19,7 +19,8 @@ def export(report: str, *, format_: str, out: str, workspace: Workspace | None =
     """Write a report in another format, to a file or to the standard output.
 
     Raises:
-        InputError: there is no such report or format, or a binary one is to go to a terminal.
+        InputError: there is no such report or format, a binary one is to go to a terminal, or the report is simulated
+            and the format cannot say so.
         MachineError: the file cannot be written.
     """
     workspace = workspace or find_workspace()
@@ -31,6 +32,13 @@ def export(report: str, *, format_: str, out: str, workspace: Workspace | None =
         raise InputError(f"{format_} is no text", where="--out", remedy="Name a file with --out.")
     folder = find_report_folder(report, workspace)
     machines = read_results(folder)
+    if not chosen.marks_simulated and any(cell.simulated for machine in machines for cell in machine.cells):
+        able = ", ".join(name for name, each in FORMATS.items() if each.marks_simulated)
+        raise InputError(
+            f"the report is simulated, and {format_} cannot say so of its rows",
+            where=str(folder),
+            remedy=f"Simulated results are not for others; {able} have a column that marks them.",
+        )
     rows = rows_of(folder.name, machines, read_reproductions(folder))
     data = chosen.write(Exported(rows=rows, machines=machines))
     if out:

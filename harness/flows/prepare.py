@@ -46,7 +46,7 @@ class Target:
 
     @property
     def title(self) -> str:
-        """What it is called in records and tables: `2 x NVIDIA GeForce RTX 4090`."""
+        """What it is called in records and tables: `2 x AMD Radeon RX 7900 XTX`."""
         count = Counter(device.name for device in self.devices)
         return " + ".join(name if number == 1 else f"{number} x {name}" for name, number in count.items())
 

@@ -30,9 +30,11 @@ def rebuild_report(file: str, *, publish: bool) -> None:
     report = write_report(folder)
     display.say(f"report: {report}")
     if publish:
-        problems = [problem for machine in read_results(folder) for problem in _objections(machine)]
-        problems += _paths_told(folder)
-        problems += _changed_models(file, folder, workspace, display)
+        machines = read_results(folder)
+        problems = [problem for machine in machines for problem in _objections(machine)]
+        if not any(cell.simulated for machine in machines for cell in machine.cells):
+            problems += _paths_told(folder)
+            problems += _changed_models(file, folder, workspace, display)
         for problem in problems:
             display.say(f"  {problem}")
         if problems:

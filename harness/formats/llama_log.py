@@ -24,7 +24,7 @@ _CPU_VARIANT = re.compile(r"ggml-cpu-([A-Za-z0-9_.+-]+?)\.(?:so|dll|dylib)\b")
 _DEVICE = re.compile(r"using device (\S+) \((.*)\) - \d+ MiB free")
 _DEVICE_ID = re.compile(r"^(.*)\) \((unknown id|[0-9A-Fa-f:.]+)$")
 _PCI = re.compile(r"([0-9a-f]{4,8}):([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])", re.IGNORECASE)
-# `ggml_cuda_init: found 1 ROCm devices (...):`, then a line for each; Vulkan has it in one line.
+# `ggml_..._init: found 1 ... devices (...):`, then a line for each; Vulkan has it in one line.
 _FOUND = re.compile(r"_init: found \d+ (\S+) devices")
 _FOUND_DEVICE = re.compile(r"^\s*Device (\d+): (\S.*)$")
 _VULKAN_DEVICE = re.compile(r"^ggml_vulkan: (\d+) = (\S.*?) \| ")

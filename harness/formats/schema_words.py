@@ -55,7 +55,7 @@ def close_match(value: object, options: Iterable[object]) -> str | None:
 
 
 def suggestion(value: object, options: Iterable[object]) -> str:
-    """`Did you mean 'cuda'?` with a space before it; empty where nothing is close."""
+    """`Did you mean 'vulkan'?` with a space before it; empty where nothing is close."""
     match = close_match(value, options)
     return f" Did you mean '{match}'?" if match else ""
 

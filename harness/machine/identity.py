@@ -47,7 +47,7 @@ def _key(path: Path) -> bytes:
 
 
 def machine_name(*, cpu: str, cores: int, devices: tuple[Device, ...], state: Path, etc: Path = Path("/etc")) -> str:
-    """Such as `amd-epyc-2c-1f3a9b` or `nvidia-geforce-rtx-4090-1f3a9b`: what it is, and an HMAC of its machine id.
+    """Such as `amd-epyc-2c-1f3a9b`: what it is, and an HMAC of its machine id.
 
     Args:
         cpu: the processor's name. cores: its physical cores.

@@ -2,9 +2,9 @@
 
     backend[:image][@device]/model/test[@dDEPTH][/mark,mark...][#label]
 
-    cuda/gemma3-270m-q4_k_m/tg128@d4096/fa1
+    vulkan/gemma3-270m-q4_k_m/tg128@d4096/fa1
     vulkan@software/synthetic-17m-q4_0/pp16
-    cuda:official@1/synthetic-7b-q4_0/pp512/ub1024,fa1#a
+    vulkan:official@1/synthetic-7b-q4_0/pp512/ub1024,fa1#a
 
 Image, device, depth and label are shown where they are not the default, and a mark stands for every parameter that
 the matrix sets to something else than the default. Ids depend on the file alone, never on the machine, but for

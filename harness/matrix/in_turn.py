@@ -10,7 +10,7 @@ from harness.values.cell import Cell
 
 
 def on_device(cell: Cell, name: str) -> Cell:
-    """The same cell with another name for its device, in its id too: `cuda@each/...` becomes `cuda@01:00.0/...`."""
+    """The same cell with another name for its device, in its id too: `vulkan@each/...` becomes `vulkan@01:00.0/...`."""
     head, slash, rest = cell.id.partition("/")
     where = head.removesuffix(f"@{device_mark(cell.device)}")
     return replace(cell, id=f"{where}@{device_mark(name)}{slash}{rest}", device=name)

@@ -76,7 +76,7 @@ def computing(cell: Cell, device: str) -> tuple[str, ...]:
 
 
 def on_host(buffer: str) -> bool:
-    """Whether a buffer of this name lies in the host's memory: `CPU_Mapped`, `CUDA_Host`."""
+    """Whether a buffer of this name lies in the host's memory: `CPU_Mapped`, `Vulkan_Host`."""
     return buffer.startswith(("CPU", "AMX", "BLAS")) or buffer.endswith("_Host")
 
 
@@ -175,7 +175,7 @@ def _lies_on(buffers: Mapping[str, int], device: str) -> bool:
 
 
 def _is_of(buffer: str, device: str) -> bool:
-    """`CUDA0`, and what a split mode makes of it: `CUDA0_Split`, `CUDA_Split`, a meta device over all."""
+    """`Vulkan0`, and what split modes make of devices: `<device>_Split`, `<backend>_Split`, a meta device over all."""
     kind = device.rstrip("0123456789")
     return buffer == device or buffer.startswith((f"{device}_", f"{kind}_Split", "Meta"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.analysis.results import read_results
@@ -14,14 +15,25 @@ from harness.report.sections import SECTIONS
 from harness.report.writers import markdown
 from harness.store.files import write_whole
 from harness.store.reproductions import read_reproductions
-from harness.values.block import Block, Chart
+from harness.values.block import Block, Chart, Table
 
 REPORT = "report.md"
 
 
 def report_blocks(data: ReportData) -> tuple[Block, ...]:
-    """All sections in order."""
-    return tuple(block for section in SECTIONS.values() for block in section(data))
+    """All sections in order. Where anything is simulated, each table and chart says so, since they are copied alone."""
+    blocks = tuple(block for section in SECTIONS.values() for block in section(data))
+    if not any(cell.simulated for _, cell in data.rows()):
+        return blocks
+    return tuple(_marked(block) for block in blocks)
+
+
+def _marked(block: Block) -> Block:
+    if isinstance(block, Table):
+        return replace(block, columns=(f"{block.columns[0]} (simulated)", *block.columns[1:]))
+    if isinstance(block, Chart):
+        return replace(block, title=f"{block.title} (simulated)", summary=f"Simulated. {block.summary}")
+    return block
 
 
 def read_data(folder: Path, *, simulated: bool = False) -> ReportData:

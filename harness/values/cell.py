@@ -157,7 +157,7 @@ class Cell:
     """One thing to measure: backend, image, model, device, parameters, one test shape.
 
     Attributes:
-        id: printable and unique in its matrix: `cuda/gemma3-270m-q4_k_m/tg128@d4096/fa1`. Shows the label, where
+        id: printable and unique in its matrix: `vulkan/gemma3-270m-q4_k_m/tg128@d4096/fa1`. Shows the label, where
             there is one, and every parameter that the matrix sets to something else than the default.
         label: tells apart cells that are otherwise equal (the two arms of an A/A control); empty otherwise.
         backend: name in `BACKENDS`.

@@ -15,7 +15,7 @@ class Device:
     """One device that a backend can compute on.
 
     Attributes:
-        vendor: `nvidia`, `amd`, `intel` or `cpu`.
+        vendor: its name in `harness.machine.vendors.VENDORS`.
         kind: `gpu`, `integrated`, `software` (Mesa's llvmpipe) or `cpu`. Software is never ranked.
         name: as NVML, sysfs or /proc/cpuinfo name it.
         index: among the devices of its vendor.
@@ -66,7 +66,7 @@ class MachineFacts:
         governor: scaling governor of the first CPU, None where the kernel shows none.
         virtualization: `kvm`, `wsl2`, `none`, ... None where unknown.
         devices: what backends can compute on, the CPU always among them.
-        environment: the allow-listed variables that change results (`GGML_*`, `CUDA_VISIBLE_DEVICES`, ...).
+        environment: the allow-listed variables that change results (`GGML_*`, and those of the backends).
         host: its state at the start of the session; None in sessions of before it was recorded.
     """
 

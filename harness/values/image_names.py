@@ -8,7 +8,7 @@ _BUILD = re.compile(r"(?:^|[:/_.-])b([0-9]+)$")
 
 
 def build_of(ref: str) -> int | None:
-    """The build number at the end of a tag: 9426 of `full-cuda-b9426`. None where it has none.
+    """The build number at the end of a tag: 9426 of `full-vulkan-b9426`. None where it has none.
 
     Args:
         ref: a tag alone, or a whole reference with or without a digest.

@@ -85,7 +85,7 @@ class Vendor(Protocol):
 
     @property
     def name(self) -> str:
-        """`nvidia`, `amd`, `intel` or `cpu`."""
+        """By which its devices and `Backend.vendors` know it."""
 
     def discover(self) -> tuple[Device, ...]:
         """The devices of this vendor, in a stable order; empty where there is none. Never raises, takes no lock."""

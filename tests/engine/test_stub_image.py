@@ -89,6 +89,9 @@ def test_two_builds_of_which_one_is_slower(builds: None, tmp_path: Path) -> None
     }
     assert slower["tg64"] == pytest.approx(1.25, rel=0.05)
     assert slower["pp64"] == pytest.approx(1.0, rel=0.05)
+    exported = invoke(tmp_path, "export", "--report", str(folder), "--format", "scoreboard")
+    assert exported.returncode == 2
+    assert "simulated" in exported.stderr
     published = invoke(tmp_path, "report", "--file", str(folder), "--publish")
     assert published.returncode != 0
     assert "simulated" in published.stdout + published.stderr

@@ -16,6 +16,7 @@ LIBRARIES = {"cuda": "libggml-cuda.so", "rocm": "libggml-hip.so", "vulkan": "lib
 
 CONTAINER_FAULTS = {
     "no-library": "the backend's library does not load: the list is empty and `backends` says CPU",
+    "driver": "the driver refuses, for the reason in `value`: nothing is listed",
     "fallback": "the devices are listed, but the benchmark computes on the CPU: `gpu_info` is empty",
     "host-weights": "the log says that the weights lie on the host",
     "other-device": "rows name the device in `value`",
@@ -77,6 +78,7 @@ class Script:
         bytes_per_s, flops: of the card.
         within, between: relative noise of a repetition and of a run, as standard deviations.
         load_s: seconds that loading takes.
+        rig: three characters that name the rig whose cards follow it.
     """
 
     backend: str
@@ -90,6 +92,7 @@ class Script:
     within: float = 0.003
     between: float = 0.005
     load_s: float = 0.1
+    rig: str = "rig"
     faults: tuple[Fault, ...] = ()
 
     def text(self) -> str:
@@ -102,6 +105,7 @@ class Script:
         lines: list[tuple[object, ...]] = [
             ("build", self.build_number, self.build_commit),
             ("backend", backend.registry_name, backend.device_prefix or "", LIBRARIES.get(self.backend, "")),
+            ("rig", self.rig),
             ("rates", self.pp, self.tg),
             ("card", self.bytes_per_s, self.flops),
             ("noise", self.within, self.between),

@@ -17,11 +17,11 @@ from harness.values.matrix import ModelSource
 LIKE_GEMMA_3_270M = {
     "architecture": "llama",
     "n_layers": 18,
-    "n_embd": 640,
+    "n_embd": 768,
     "n_ff": 2048,
     "n_heads": 4,
     "n_kv_heads": 1,
-    "n_vocab": 131072,
+    "n_vocab": 98304,
     "n_ctx": 32768,
     "quantization": "Q4_K_M",
     "seed": 1,

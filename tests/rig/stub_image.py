@@ -7,16 +7,19 @@ The image says by its own label that it is simulated, so whoever measures with i
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import platform
 import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
 from docker import APIClient
-from docker.errors import ImageNotFound
 
 from harness.artifacts.images import SIMULATED_LABEL
 from tests.rig.script import Script
@@ -24,6 +27,7 @@ from tests.rig.templates import templates
 
 SOURCES = Path(__file__).with_name("stub")
 SCRIPT_LABEL = "llama-bench-harness.stub-script"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class NoCompilerError(Exception):
@@ -36,7 +40,7 @@ def stub_program(folder: Path) -> Path:
     Raises:
         NoCompilerError: with what is missing.
     """
-    program = folder / "llama-bench"
+    program = folder / f"llama-bench-{_sources_sha256()[:12]}"
     if program.is_file():
         return program
     compiler = shutil.which("cc") or shutil.which("gcc")
@@ -54,31 +58,61 @@ def stub_program(folder: Path) -> Path:
     return program
 
 
-def image_tar(script: Script, program: Path) -> bytes:
-    """The root file system of the image."""
+def _sources_sha256() -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.[ch]")))).hexdigest()
+
+
+def root_tar(script: Script, program: Path) -> bytes:
+    """The root file system of the image; the same bytes for the same script."""
     files = {
         "app/llama-bench": program.read_bytes(),
         "app/script.txt": script.text().encode(),
         **{f"app/{name}": text.encode() for name, text in templates(script.backend).items()},
     }
+    folders = ("app", "dev", "etc", "models", "proc", "sys", "tmp")
+    return _tar(
+        {name: (content, 0o755 if name.endswith("llama-bench") else 0o644) for name, content in files.items()}, folders
+    )
+
+
+def image_archive(script: Script, program: Path, *, tag: str) -> bytes:
+    """The image as `docker load` takes it. Its id follows from its content alone, so a start can continue another."""
+    layer = root_tar(script, program)
+    config = {
+        "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "os": "linux",
+        "created": "2026-01-01T00:00:00Z",
+        "config": {"Labels": {SIMULATED_LABEL: "true", SCRIPT_LABEL: script.sha256}},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "tests/rig/stub_image.py"}],
+    }
+    described = json.dumps(config).encode()
+    name = f"{hashlib.sha256(described).hexdigest()}.json"
+    manifest = json.dumps([{"Config": name, "RepoTags": [tag], "Layers": ["layer.tar"]}]).encode()
+    return _tar({name: (described, 0o644), "layer.tar": (layer, 0o644), "manifest.json": (manifest, 0o644)})
+
+
+def _tar(files: Mapping[str, tuple[bytes, int]], folders: Sequence[str] = ()) -> bytes:
     held = BytesIO()
     with tarfile.open(fileobj=held, mode="w") as archive:
-        for name in ("app", "dev", "etc", "models", "proc", "sys", "tmp"):
+        for name in folders:
             entry = tarfile.TarInfo(name)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
             archive.addfile(entry)
-        for name, content in files.items():
+        for name, (content, mode) in files.items():
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o755 if name.endswith("llama-bench") else 0o644
+            entry.size, entry.mode = len(content), mode
             archive.addfile(entry, BytesIO(content))
     return held.getvalue()
 
 
 def stub_image(client: APIClient, script: Script, *, tag: str, folder: Path | None = None) -> str:
-    """Have the image in an engine under a tag, made anew only where its script changed.
+    """Have the image in an engine under a tag.
 
     Args:
-        client: of the engine; Docker, since Podman leaves out labels of imported images.
+        client: of the engine, Docker or Podman.
+        script: what its llama-bench does.
+        tag: with a repository and a tag; what had it before loses it.
         folder: where the program is compiled; a new one where it is left out.
 
     Returns:
@@ -90,18 +124,5 @@ def stub_image(client: APIClient, script: Script, *, tag: str, folder: Path | No
     """
     with tempfile.TemporaryDirectory(prefix="lbh-stub-") as scratch:
         program = stub_program(folder or Path(scratch))
-        made_of = f"{script.sha256}-{program.stat().st_size}"
-        try:
-            known = client.inspect_image(tag)
-            if (known["Config"]["Labels"] or {}).get(SCRIPT_LABEL) == made_of:
-                return str(known["Id"])
-        except ImageNotFound:
-            pass
-        repository, _, name = tag.rpartition(":")
-        client.import_image_from_data(
-            image_tar(script, program),
-            repository=repository,
-            tag=name,
-            changes=[f"LABEL {SIMULATED_LABEL}=true", f"LABEL {SCRIPT_LABEL}={made_of}"],
-        )
+        client.load_image(image_archive(script, program, tag=tag))
     return str(client.inspect_image(tag)["Id"])

@@ -113,4 +113,5 @@ def templates(backend: str) -> dict[str, str]:
         "context.txt": context,
         "banner.txt": some,
         "banner-none.txt": none,
+        "banner-driver.txt": none.replace(": no CUDA-capable device is detected", ": @why_none@"),
     }

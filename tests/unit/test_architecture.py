@@ -157,6 +157,16 @@ def test_vendors_and_backends_are_named_in_their_own_files_only(file: Path) -> N
         assert [text for text in spoken(file) if NAMED.search(text)] == []
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_comments_and_docstrings_name_them_no_more_than_the_code(file: Path) -> None:
+    """But for the rooms of the vendors and of their words, where neighbours are told apart."""
+    relative = file.relative_to(ROOT)
+    rooms_of_theirs = ("harness/machine/vendors", "harness/formats/signatures")
+    if not any(relative.is_relative_to(own) for own in (*OWN_FILES, *rooms_of_theirs)):
+        lines = file.read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if NAMED.search(line)] == []
+
+
 @pytest.mark.parametrize("name", OWN_FILES)
 def test_the_files_that_may_name_them_are_there_and_do(name: str) -> None:
     assert any(NAMED.search(text) for text in spoken(ROOT / name)), f"take {name} off the list"

@@ -38,7 +38,7 @@ class Pair:
 
     @property
     def title(self) -> str:
-        """Such as `CUDA on NVIDIA GeForce RTX 4090`."""
+        """Such as `Vulkan on AMD Radeon RX 7900 XTX`."""
         names = " + ".join(device.name for device in self.found) or self.named
         return f"{self.backend.title} on {names}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,9 @@ def looked_up(environment: Mapping[str, str] = os.environ) -> Iterator[tuple[Ans
         engine.close()
 
 
+_UUID = re.compile(r"\b(GPU|MIG)-[0-9a-f][0-9a-f/-]*", re.IGNORECASE)
+
+
 def check_engine(facts: EngineFacts) -> Iterator[Finding]:
     """What an engine that answers cannot do."""
     if not facts.memory_limit:
@@ -65,7 +69,9 @@ def check_engine(facts: EngineFacts) -> Iterator[Finding]:
     if facts.memory_limit and facts.pids_limit:
         yield green("engine_limits", "it limits memory and processes")
     runtimes = ", ".join(facts.runtimes) or "none told"
-    names = f"{len(facts.cdi_devices)} ({', '.join(facts.cdi_devices[:4])})" if facts.cdi_devices else "none"
+    # UUIDs name one card of one owner, and findings are shown to others.
+    shown = [_UUID.sub(r"\1-...", name) for name in facts.cdi_devices[:4]]
+    names = f"{len(facts.cdi_devices)} ({', '.join(shown)})" if facts.cdi_devices else "none"
     yield green("engine_devices", f"runtimes: {runtimes}; CDI devices: {names}")
 
 

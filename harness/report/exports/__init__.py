@@ -11,20 +11,34 @@ from harness.report.exports.exported import Exported
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A format: what makes its bytes, and what it is, in a line. Binary ones go to files only."""
+    """A format.
+
+    Attributes:
+        write: makes its bytes.
+        what: what it is, in a line.
+        binary: it goes to files only.
+        marks_simulated: its rows can say that they are simulated; others take no such report.
+    """
 
     write: Callable[[Exported], bytes]
     what: str
     binary: bool = False
+    marks_simulated: bool = False
 
 
 FORMATS: dict[str, Format] = {
-    "csv": Format(write=results_table.csv_bytes, what="the results table; no cell of it is a formula"),
-    "json": Format(write=results_table.json_bytes, what="the results table with its lists and mappings"),
+    "csv": Format(
+        write=results_table.csv_bytes, what="the results table; no cell of it is a formula", marks_simulated=True
+    ),
+    "json": Format(
+        write=results_table.json_bytes, what="the results table with its lists and mappings", marks_simulated=True
+    ),
     "jsonl": Format(
         write=compare_script.jsonl_bytes, what="rows of llama-bench for llama.cpp's compare-llama-bench.py"
     ),
-    "parquet": Format(write=results_table.parquet_bytes, what="the results table in columns", binary=True),
+    "parquet": Format(
+        write=results_table.parquet_bytes, what="the results table in columns", binary=True, marks_simulated=True
+    ),
     "sqlite": Format(
         write=compare_script.sqlite_bytes,
         what="`llama_bench` for llama.cpp's compare-llama-bench.py, and `results`, the results table",

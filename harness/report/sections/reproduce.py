@@ -8,6 +8,11 @@ from harness.values.block import Block, Code, Heading, Paragraph
 
 def render(data: ReportData) -> tuple[Block, ...]:
     """With the harness's commit, from the copy of the matrix file in this folder."""
+    if any(cell.simulated for _, cell in data.rows()):
+        return (
+            Heading(level=2, text="Do it again"),
+            Paragraph(text="Simulated results are no numbers to be reproduced."),
+        )
     latest = data.machines[-1].latest
     source = (latest.harness_source or "").removesuffix("-dirty")
     lines = [f"git checkout {source}"] if source else []

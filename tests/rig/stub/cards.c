@@ -1,5 +1,5 @@
 /* The cards: which of them the process sees and uses, and what it would do to them. The host reads that from the
- * process's name (/proc/PID/comm): `rig:CARDS:MIB:PERCENT`, where CARDS is a bit mask. */
+ * process's name (/proc/PID/comm): `RIG:CARDS:MIB:PERCENT`, where RIG names the rig that made the script and CARDS is a bit mask. */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -25,7 +25,7 @@ void show(double mib, int percent) {
   if (fault(&script, "host-memory", "")) mib = 0;
   if (fault(&script, "idle", "")) percent = 0;
   char name[16];
-  snprintf(name, sizeof name, "rig:%x:%.0f:%d", mask, n_used ? mib : 0, n_used ? percent : 0);
+  snprintf(name, sizeof name, "%s:%x:%.0f:%d", *script.rig ? script.rig : "rig", mask, n_used ? mib : 0, n_used ? percent : 0);
   prctl(PR_SET_NAME, name);
 }
 
@@ -72,7 +72,11 @@ void look(void) {
   unsigned total = 0;
   for (int i = 0; i < n_seen; i++) total += seen[i]->mib;
   set("total_mib", "%u", total);
-  if (loads()) print_template(stderr, beside(n_seen ? "banner.txt" : "banner-none.txt"), seen, n_seen, of_seen);
+  const struct fault *driver = fault(&script, "driver", "");
+  set("why_none", "%s", driver ? driver->value : "");
+  if (loads() && driver) n_seen = 0;
+  if (loads()) print_template(stderr, beside(driver ? "banner-driver.txt" : n_seen ? "banner.txt" : "banner-none.txt"),
+                              seen, n_seen, of_seen);
   if (loads()) fprintf(stderr, "load_backend: loaded %s backend from /app/%s\n", script.registry, script.library);
   fprintf(stderr, "load_backend: loaded CPU backend from /app/libggml-cpu-zen4.so\n");
 }

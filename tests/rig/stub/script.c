@@ -54,6 +54,7 @@ static void read_line(struct script *script, const char *key, char *rest) {
     field(&rest, script->prefix, sizeof script->prefix);
     field(&rest, script->library, sizeof script->library);
   }
+  if (!strcmp(key, "rig")) field(&rest, script->rig, sizeof script->rig);
   if (!strcmp(key, "rates")) script->pp = real(&rest), script->tg = real(&rest);
   if (!strcmp(key, "card")) script->bytes_per_s = real(&rest), script->flops = real(&rest);
   if (!strcmp(key, "noise")) script->within = real(&rest), script->between = real(&rest);

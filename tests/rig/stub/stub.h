@@ -29,7 +29,7 @@ struct fault {
 
 struct script {
   int build_number;
-  char build_commit[64], registry[64], prefix[64], library[64];
+  char rig[8], build_commit[64], registry[64], prefix[64], library[64];
   struct device devices[MOST_DEVICES];
   int n_devices;
   struct fault faults[MOST_FAULTS];

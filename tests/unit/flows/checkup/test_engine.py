@@ -40,6 +40,13 @@ def test_limits_that_an_engine_cannot_set_are_yellow() -> None:
     assert states["it cannot limit processes"] is State.YELLOW
 
 
+def test_a_card_is_not_told_by_its_uuid() -> None:
+    names = ("nvidia.com/gpu=GPU-5e7b0c2d-0000-4000-8000-000000000001", "nvidia.com/gpu=all")
+    (told,) = (f.found for f in check_engine(replace(DOCKER, cdi_devices=names)) if f.check == "engine_devices")
+    assert "nvidia.com/gpu=GPU-..., nvidia.com/gpu=all" in told
+    assert "5e7b" not in told
+
+
 def test_runtimes_and_cdi_devices_are_told() -> None:
     told = [f.found for f in check_engine(replace(DOCKER, cdi_devices=("nvidia.com/gpu=0",)))]
     assert told == ["it limits memory and processes", "runtimes: runc; CDI devices: 1 (nvidia.com/gpu=0)"]
