@@ -101,6 +101,8 @@ class FakeSysfs:
             shown |= {"hwmon/hwmon4/energy2_label": "pkg"}
         for name, text in shown.items():
             _write(folder / name, text)
+        if card.gtt_bytes:  # u16 size, u8 format, u8 content: by the format an APU is known where KFD is absent
+            (folder / "gpu_metrics").write_bytes(b"\x08\x01\x03\x00" + bytes(260))
 
     def show(self, doing: Sequence[Doing], seconds: float) -> None:
         """What each card does now, and since when."""

@@ -79,6 +79,12 @@ def test_an_apu_and_a_card_side_by_side(machine) -> None:
     assert (card.kind, card.architecture, card.driver) == ("gpu", "sm_89", "580.95.05")
 
 
+def test_an_apu_is_known_without_its_compute_driver_too(machine) -> None:
+    (apu,) = (d for d in discover_devices(machine("strix-halo", kfd=False).vendors()) if d.vendor == "amd")
+    assert (apu.kind, apu.architecture) == ("integrated", None)
+    assert not any(node.endswith("kfd") for node in apu.nodes)
+
+
 @pytest.fixture
 def run(program: Path, tmp_path: Path, tiny_source) -> Callable[..., subprocess.Popen[str]]:
     def go(made: FakeMachine, backend: str, *faults: Fault) -> subprocess.Popen[str]:
