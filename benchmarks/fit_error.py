@@ -1,10 +1,13 @@
 """How wrong is `invoke fit`? Predicted peak of memory against the kernel's count, in real runs of the CPU image.
 
-Every combination is a cell of a matrix of its own model, context, KV type and flash attention, in a container of its
-own. Those marked `chosen` are the ones by which constants in the code were set (base of the program, vocabulary); the
-figures that count are those of the others.
+Every combination of model, context, KV type and flash attention runs in a container of its own, with `-v`; its process
+is looked at thirty times a second from the host (`VmHWM`, the kernel's own peak). It is started with the engine's own
+command and not by the harness, so that it needs no quiet machine and may run beside other work.
 
-    .venv/bin/python benchmarks/fit_error.py            (needs the CPU image; about ten minutes)
+Those under `CHOSEN` are the ones by which two constants in the code were set (the base of the program, the vocabulary);
+the figures that count are those under `HELD_OUT`.
+
+    .venv/bin/python benchmarks/fit_error.py            (needs docker and the CPU image; ten minutes on a busy machine)
     .venv/bin/python benchmarks/fit_error.py --write    (also writes harness/analysis/fit/measured_error.json)
 """
 
@@ -12,9 +15,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
+import re
+import subprocess
 import sys
-import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -25,16 +29,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness.analysis.fit.context import host_cache_bytes
 from harness.analysis.fit.error import FILE
 from harness.analysis.fit.parts import compute
-from harness.analysis.memory import CellMemory, cell_context, cell_memory
-from harness.analysis.results import CellResult, read_results
-from harness.errors import CellsFailedError
-from harness.flows.measure import MeasureRequest, measure
-from harness.flows.workspace import Workspace, find_workspace
+from harness.analysis.memory import cell_context, cpu_kind, predict_cell
+from harness.artifacts.models import prepare_model
+from harness.flows.workspace import find_workspace
+from harness.formats import llama_log
+from harness.machine.facts import cpu_flags
+from harness.matrix.cell_ids import default_params
+from harness.matrix.groups import parse_group
+from harness.matrix.registry import load_registry, model_source
+from harness.values.cell import Cell, Test
+from harness.values.facts import ModelFacts
 
 MIB = 1 << 20
-
-
 NEAR = 0.05
+THREADS = 2
+IMAGE = "llama-bench-harness/llama.cpp:full-cpu-b11312"
+LOOK_S = 0.03
 
 
 def recipe(architecture: str, shape: tuple[int, ...], quantization: str, **more: int) -> Any:
@@ -90,106 +100,107 @@ HELD_OUT: tuple[dict[str, Any], ...] = (
 )
 
 
-def matrix(combinations: tuple[dict[str, Any], ...]) -> dict[str, Any]:
-    used = {each["model"] for each in combinations}
-    return {
-        "name": "fit-error",
-        "rounds": 1,
-        "repetitions": 2,
-        "models": {name: model for name, model in MODELS.items() if name in used},
-        "cells": [{"backend": "cpu", **each} for each in combinations],
-    }
+def have(name: str) -> ModelFacts:
+    workspace = find_workspace()
+    registry = load_registry(workspace.registry)
+    source = registry[name] if name in registry else model_source(name, MODELS[name])
+    return prepare_model(source, cache=workspace.cache, base=workspace.matrices)
 
 
-def run(combinations: tuple[dict[str, Any], ...], folder: Path, *, fresh: bool) -> tuple[list[CellMemory], str]:
-    own = find_workspace()
-    workspace = Workspace(
-        cwd=folder,
-        matrices=own.matrices,
-        images=own.images,
-        reports=folder / "reports",
-        cache=own.cache,
-        state=own.state,
-    )
-    file = folder / "fit-error.yaml"
-    file.write_text(json.dumps(matrix(combinations), indent=1))
-    try:
-        measure(MeasureRequest(file=str(file), gate_wait_s=0, fresh=fresh), workspace=workspace)
-    except CellsFailedError as error:
-        print(error)
-    (machine,) = read_results(folder / "reports" / "fit-error")
-    image = machine.latest.images[0]
-    found = [memory for cell in machine.cells if (memory := cell_memory(cell, machine.machine)) is not None]
-    return found, f"b{image.build_number}"
+def as_cell(combination: dict[str, Any]) -> Cell:
+    group = parse_group(0, {"backend": "cpu", **combination})
+    n_prompt, n_gen = group.tests[0]
+    given = {name: values[0] for name, values in group.params.items()}
+    params = default_params("cpu", given) | given | {"n_threads": THREADS}
+    test = Test(n_prompt=n_prompt, n_gen=n_gen, n_depth=group.depths[0])
+    return Cell(id="cell", backend="cpu", image="cpu", model=combination["model"], params=params, test=test)
 
 
-def buffers(result: CellResult) -> str:
-    """KV cache and compute buffer: predicted, and in llama.cpp's log."""
-    log, shape = result.log, result.model.shape if result.model else None
-    if log is None or shape is None:
-        return ""
-    context = cell_context(result.cell)
-    kv, buffer = host_cache_bytes(shape, context), compute(shape, context).size_bytes
-    logged_kv, logged = sum(log.kv_buffers.values()), sum(log.compute_buffers.values())
-    return (
-        f"KV {kv / MIB:8.2f} / {logged_kv / MIB:8.2f}   compute {buffer / MIB:8.2f} / {logged / MIB:8.2f}"
-        f" ({100 * (buffer / logged - 1):+5.1f} %)"
-    )
+def argv(cell: Cell) -> list[str]:
+    test, params = cell.test, cell.params
+    options = {"-p": test.n_prompt, "-n": test.n_gen, "-d": test.n_depth, "-t": THREADS, "-fa": params["flash_attn"]}
+    options |= {"-ctk": params["type_k"], "-ctv": params["type_v"], "-ub": params["n_ubatch"], "-b": params["n_batch"]}
+    options |= {"-lm": params["load_mode"]}
+    return [
+        "-m",
+        "/models/model.gguf",
+        "-r",
+        "1",
+        "-o",
+        "jsonl",
+        "-v",
+        *(str(o) for pair in options.items() for o in pair),
+    ]
 
 
-def show(name: str, memory: CellMemory) -> None:
-    predicted, measured = memory.predicted, memory.measured_host
-    if predicted is None or memory.host_error is None or measured is None:
-        print(f"{name}: {memory.refused or 'not measured'}")
-        return
+def peak(cell: Cell, model: ModelFacts) -> tuple[int, str]:
+    """The kernel's peak of the process in bytes, and its log."""
+    name = f"fit-error-{time.time_ns()}"
+    mount = f"{model.path}:/models/model.gguf:ro"
+    command = ["docker", "run", "--rm", "--name", name, "--network", "none", "-v", mount, "--entrypoint"]
+    command += ["/app/llama-bench", IMAGE, *argv(cell)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    inspect = ["docker", "inspect", "-f", "{{.State.Pid}}", name]
+    most, pid, log = 0, "", ""
+    while True:
+        try:
+            _, log = process.communicate(timeout=LOOK_S)
+            break
+        except subprocess.TimeoutExpired:
+            told = subprocess.run(inspect, capture_output=True, text=True, check=False).stdout.strip()
+            pid = pid or (told if told != "0" else "")
+        try:
+            status = Path(f"/proc/{pid or 'none'}/status").read_text(encoding="ascii")
+        except OSError:
+            continue
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        most = max(most, int(found[1]) * 1024 if found and "llama-bench" in status else 0)
+    assert process.returncode == 0, log[-2000:]
+    return most, log
+
+
+def measured(combination: dict[str, Any], *, note: str = "") -> float:
+    """The error of one prediction, shown with those of its parts."""
+    model, cell = have(combination["model"]), as_cell(combination)
+    most, text = peak(cell, model)
+    log, shape, context = llama_log.read(text.splitlines()), model.shape, cell_context(cell)
+    assert shape is not None
+    predicted = predict_cell(cell, shape, cpu=cpu_kind(cpu_flags()))
+    error = predicted.resident / most - 1
+    kv, buffer = host_cache_bytes(shape, context) / MIB, compute(shape, context).size_bytes / MIB
+    logged_kv, logged = sum(log.kv_buffers.values()) / MIB, sum(log.compute_buffers.values()) / MIB
+    asked = ", ".join(f"{name} {value}" for name, value in combination.items())
     print(
-        f"{name}: {predicted.resident / MIB:.1f} predicted, {measured / MIB:.1f} MiB measured "
-        f"({100 * memory.host_error:+.1f} %)"
+        f"{note}{asked}: {predicted.resident / MIB:.1f} predicted, {most / MIB:.1f} MiB measured, "
+        f"{100 * error:+.1f} %; "
+        f"KV {kv:.2f}, logged {logged_kv:.2f}; compute {buffer:.2f}, logged {logged:.2f}",
+        flush=True,
     )
-    print(f"    {buffers(memory.result)}")
-    parts = ", ".join(f"{part.name} {part.host / MIB:.1f}" for part in predicted.parts)
-    loaded = "-" if memory.load.host is None else f"{memory.load.host / MIB:.1f}"
-    dropped, untouched = predicted.dropped / MIB, predicted.untouched / MIB
-    print(f"    {parts}; dropped {dropped:.1f}, untouched {untouched:.1f}; loaded {loaded} MiB measured")
+    return abs(error)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write what `invoke fit` says of its own error")
-    parser.add_argument("--folder", help="keep records here, and go on from those that are there")
-    parser.add_argument("--chosen", action="store_true", help="only those by which constants were set")
     arguments = parser.parse_args()
-    folder = Path(arguments.folder) if arguments.folder else Path(tempfile.mkdtemp(prefix="fit-error-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    combinations = CHOSEN if arguments.chosen else (*CHOSEN, *HELD_OUT)
-    found, build = run(combinations, folder, fresh=False)
-    chosen = {json.dumps(each, sort_keys=True) for each in CHOSEN}
-    by_cell = {memory.result.cell.id: memory for memory in found}
+    for combination in CHOSEN:
+        measured(combination, note="(chosen) ")
     errors = []
-    for index, (cell, memory) in enumerate(by_cell.items()):
-        held_out = index >= len(chosen)
-        show(cell if held_out else f"(chosen) {cell}", memory)
-        if held_out and memory.host_error is not None:
-            errors.append(abs(memory.host_error))
-    if errors:
+    for combination in HELD_OUT:
+        errors.append(measured(combination))
         near = sum(error < NEAR for error in errors)
-        print(
-            f"{len(errors)} held out: median {100 * median(errors):.2f} %, worst {100 * max(errors):.2f} %, "
-            f"{near} within {NEAR:.0%}"
-        )
-    if arguments.write and errors:
         facts = {
             "backend": "cpu",
-            "build": build,
+            "build": "b11312",
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "combinations": len(errors),
             "median": round(median(errors), 4),
             "worst": round(max(errors), 4),
             "within_5_percent": near,
         }
+    print(f"held out: {facts}")
+    if arguments.write:
         FILE.write_text(json.dumps(facts, indent=1) + "\n")
-    if not arguments.folder:
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

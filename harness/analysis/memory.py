@@ -14,6 +14,7 @@ from harness.analysis.results import CellResult
 from harness.values.backend import BACKENDS
 from harness.values.cell import Cell, ParameterValue
 from harness.values.facts import MachineFacts
+from harness.values.measurement import BENCH
 from harness.values.model_shape import ModelShape
 from harness.values.telemetry import WindowSummary
 
@@ -114,6 +115,8 @@ def _predicted(result: CellResult, machine: MachineFacts) -> tuple[Prediction | 
     shape = result.model.shape if result.model else None
     if shape is None:
         return None, "the model's header does not tell its shape, or it was recorded before that was noted"
+    if result.cell.test.measurement != BENCH:
+        return None, "only contexts of llama-bench are predicted cell by cell"
     if result.n_devices > 1:
         return None, "several devices share it"
     unknown = [name for name in ("tensor_buft_overrides", "tensor_split") if result.cell.params.get(name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.values.backend import BACKENDS
 from harness.values.cell import Cell
 
 _PLAIN_TYPES = frozenset({"f16", "bf16"})
@@ -23,6 +24,12 @@ def remarks(cells: Sequence[Cell]) -> tuple[str, ...]:
         found.append(
             f"{_cells(automatic)} cannot be ranked: with flash_attn auto the output does not say what was chosen. "
             "Set flash_attn: 0 or 1."
+        )
+    gpus = sorted({BACKENDS[c.backend].title for c in cells if BACKENDS[c.backend].is_gpu})
+    if len(gpus) > 1 and not any(c.test.n_depth for c in cells):
+        found.append(
+            f"{', '.join(gpus)} are compared in an empty context only, and a ranking can turn with the depth. "
+            "Add n_depth: [0, 4096]."
         )
     return tuple(found)
 

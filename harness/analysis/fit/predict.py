@@ -11,10 +11,10 @@ from harness.analysis.fit.parts import MIB, cache, compute, device_extra, output
 from harness.values.backend import BACKENDS
 from harness.values.model_shape import ModelShape
 
-PROGRAM_BYTES = 20 * MIB
+PROGRAM_BYTES = 14 * MIB
 """Of llama-bench with its libraries before a model is loaded."""
 
-VOCABULARY = 9.0
+VOCABULARY = 7.0
 """Bytes in memory for each byte of a header: tokens are kept as text, as numbers and in tables by both."""
 
 LONGEST = 1 << 24

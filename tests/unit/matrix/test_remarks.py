@@ -22,3 +22,13 @@ def test_a_quantized_type_v_needs_flash_attention() -> None:
 def test_automatic_flash_attention_is_not_ranked() -> None:
     (one,) = remarks((cell("a", flash_attn="auto"),))
     assert one.startswith("a cannot be ranked")
+
+
+def test_several_vendors_in_an_empty_context_only() -> None:
+    other = Cell(id="b", backend="vulkan", image="vulkan", model="m", params=cell("b").params, test=Test(n_prompt=8))
+    (one,) = remarks((cell("a"), other))
+    assert one.startswith("CUDA, Vulkan are compared in an empty context only")
+    deep = Cell(
+        id="c", backend="vulkan", image="vulkan", model="m", params=cell("c").params, test=Test(n_gen=8, n_depth=64)
+    )
+    assert remarks((cell("a"), other, deep)) == ()
