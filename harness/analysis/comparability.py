@@ -40,6 +40,7 @@ def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
         ("n_prompt", result.cell.test.n_prompt),
         ("n_gen", result.cell.test.n_gen),
         ("n_depth", result.cell.test.n_depth),
+        ("sustained", result.cell.test.sustained_s),
     ]
     mode = result.cell.params.get("split_mode")
     split = result.n_devices > 1 and mode != "none"

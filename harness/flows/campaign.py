@@ -6,6 +6,7 @@ run is made in a container of its own, since the strategy is asked again.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -27,6 +28,9 @@ from harness.values.plan import Group, Planned
 from harness.values.record import Record, Run
 
 MAX_ENGINE_RETRIES = 1
+LONGER = 1.1
+"""A warm-up is mostly slower than what follows, and the time is to be filled."""
+MOST_REPETITIONS = 100_000
 
 
 def make_groups(groups: Sequence[tuple[Cell, ...]], setting: Setting) -> tuple[Group, ...]:
@@ -37,6 +41,16 @@ def make_groups(groups: Sequence[tuple[Cell, ...]], setting: Setting) -> tuple[G
         key = f"unprepared/{cells[0].id}" if failure else run_key(cells, setting.prepared)
         made.append(Group(cells=cells, key=key, failure=failure))
     return tuple(made)
+
+
+def sustained_repetitions(run: Run, history: History, *, fewest: int) -> int | None:
+    """How many repetitions fill the time of a sustained test, by the one of its warm-up; None for other tests."""
+    test, cell = run.cells[0].test, run.cells[0].id
+    outcome = history.outcomes.get((run.key, cell, 0))
+    if not test.sustained_s or outcome is None or not outcome.samples_ns:
+        return None
+    once_s = min(outcome.samples_ns) / 1e9
+    return min(MOST_REPETITIONS, max(fewest, math.ceil(LONGER * test.sustained_s / once_s)))
 
 
 class Campaign:
@@ -149,6 +163,7 @@ class Campaign:
                     cancel=self.interrupts.cancel,
                     sampler=sampler,
                     placed=placed,
+                    repetitions=sustained_repetitions(run, self.history, fewest=self.setting.repetitions),
                 )
                 return self.store(record)
 

@@ -142,7 +142,12 @@ def _exchanged(run: Run, setting: Setting) -> Failure | None:
 
 
 def _timeout_s(run: Run, timeouts: Mapping[str, float]) -> float:
-    return max((timeouts.get(cell.id, DEFAULT_TIMEOUT_S) for cell in run.cells), default=DEFAULT_TIMEOUT_S)
+    return max((timeouts.get(cell.id, _usual_s(cell)) for cell in run.cells), default=DEFAULT_TIMEOUT_S)
+
+
+def _usual_s(cell: Cell) -> float:
+    """Half as long again as a sustained test goes on, in case it becomes slower by that."""
+    return DEFAULT_TIMEOUT_S + 1.5 * cell.test.sustained_s
 
 
 def run_once(
@@ -154,6 +159,7 @@ def run_once(
     cancel: Event,
     sampler: Sampler | None = None,
     placed: LogFacts | None = None,
+    repetitions: int | None = None,
 ) -> Record:
     """Start the container of a run, wait for it, and judge what came out of it.
 
@@ -163,13 +169,14 @@ def run_once(
         cancel: ends the container at once.
         sampler: looks at devices and host since before the gate; it is stopped here. None for no telemetry.
         placed: the log of the warm-up of the same key, where it is known.
+        repetitions: of a counted run; the preset's where left out.
 
     Returns:
         The record, not yet stored.
     """
     prepared, first = setting.prepared, run.cells[0]
     warm_up = run.round == 0
-    repetitions = WARM_UP_REPETITIONS if warm_up else setting.repetitions
+    repetitions = WARM_UP_REPETITIONS if warm_up else repetitions or setting.repetitions
     argv = command(run.cells, prepared, repetitions=repetitions, verbose=warm_up)
     if isinstance(argv, Failure):
         return failed_without_container(run, argv, setting)

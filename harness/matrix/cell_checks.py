@@ -9,7 +9,7 @@ from harness.errors import Problem
 from harness.formats.document import Document, KeyPath
 from harness.formats.schema_errors import show
 from harness.matrix.expand import MAX_CELLS, count, expand_all, kept
-from harness.matrix.groups import TOGETHER, as_list
+from harness.matrix.groups import TOGETHER, as_list, seconds
 from harness.values.cell import Cell
 from harness.values.matrix import Matrix
 from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, QUALITY
@@ -17,13 +17,15 @@ from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, QUALITY
 REQUESTS = (LATENCY, BATCHED)
 """Measurements whose tests have a prompt and a generation."""
 
+LEAST_SUSTAINED_S, MOST_SUSTAINED_S = 10, 6 * 3600
+
 _SHAPES = frozenset({"tests", "n_prompt", "n_gen", "n_depth", "parallel"})
 _UNFIT_KEYS = {
     BENCH: frozenset({"parallel", "page_cache", "against"}),
-    LATENCY: frozenset({"pg", "page_cache", "embeddings", "against"}),
-    BATCHED: frozenset({"pg", "page_cache", "n_depth", "embeddings", "against"}),
-    LOAD: _SHAPES | {"pg", "embeddings", "against"},
-    QUALITY: (_SHAPES - {"n_prompt"}) | {"pg", "page_cache", "embeddings"},
+    LATENCY: frozenset({"pg", "page_cache", "embeddings", "against", "sustained"}),
+    BATCHED: frozenset({"pg", "page_cache", "n_depth", "embeddings", "against", "sustained"}),
+    LOAD: _SHAPES | {"pg", "embeddings", "against", "sustained"},
+    QUALITY: (_SHAPES - {"n_prompt"}) | {"pg", "page_cache", "embeddings", "sustained"},
 }
 """Keys of an entry that a measurement has no use for."""
 
@@ -104,6 +106,9 @@ def _measurements(document: Document, matrix: Matrix) -> Iterator[Problem]:
         entry = document.data["cells"][group.index]
         for key in sorted(_UNFIT_KEYS.get(name, frozenset()) & set(entry)):
             yield document.problem(("cells", group.index, key), f"means nothing with `measure: {name}`; remove it")
+        for value in as_list(entry.get("sustained", [])):
+            if not LEAST_SUSTAINED_S <= seconds(str(value)) <= MOST_SUSTAINED_S:
+                yield document.problem(("cells", group.index, "sustained"), f"{value} is out of range: 10s to 6h")
         if name in REQUESTS and not all(prompt and gen for prompt, gen in group.tests):
             message = f"`measure: {name}` needs prompt and generation together, as in pp512+tg64"
             yield document.problem(("cells", group.index, "tests"), message)

@@ -99,8 +99,8 @@ def _tests_s(cell: Cell, size: ModelSize, rounds: int, repetitions: int, rate: f
     sample_s = test.n_tokens / rate if rate else test.n_prompt * prompt_s + test.n_gen * token_s
     warm_up_s = (sample_s if test.kind == "pp" else test.n_prompt * prompt_s) + (token_s if test.n_gen else 0.0)
     once_a_run_s = warm_up_s + test.n_depth * prompt_s
-    samples = rounds * repetitions + 1
-    return (rounds + 1) * once_a_run_s + samples * sample_s
+    counted_s = rounds * max(repetitions * sample_s, float(test.sustained_s))
+    return (rounds + 1) * once_a_run_s + counted_s + sample_s
 
 
 def _speed(cell: Cell) -> Speed:

@@ -39,6 +39,11 @@ def device_name(value: Any) -> str:
     return text.lower() if text.lower() in DEVICE_WORDS else text
 
 
+def seconds(text: str) -> int:
+    """Of a time such as `10m`, `90s` or `1h`, as the schema has it."""
+    return int(text[:-1].strip()) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
+
+
 def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:
     """A valid entry, before crossing."""
     backend = str(entry["backend"])
@@ -62,6 +67,7 @@ def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:
         parallel=tuple(int(n) for n in as_list(entry.get("parallel", 1))),
         against=str(entry.get("against", "")),
         cold=tuple(word == "cold" for word in as_list(entry.get("page_cache", "warm"))),
+        sustained_s=tuple(seconds(text) for text in as_list(entry.get("sustained", "0s"))),
     )
 
 

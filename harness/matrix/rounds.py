@@ -34,7 +34,8 @@ def _process(test: Test) -> tuple[object, ...]:
         case measurement.BATCHED:
             return (test.measurement, test.n_prompt, test.n_gen)
         case measurement.BENCH:
-            return (test.n_depth,)
+            # How often it is repeated holds for the whole process.
+            return (test.n_depth, test if test.sustained_s else None)
         case _:
             return (test,)
 

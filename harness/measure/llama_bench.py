@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from harness.measure.parameters import knows, spelled, unsupported
 from harness.values.bench import BenchRow
@@ -117,7 +118,12 @@ def expected_tests(cells: Sequence[Cell]) -> tuple[Test, ...]:
 def in_row_order(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """The cells of one run in the order in which llama-bench prints their rows."""
     place = {test: index for index, test in reversed(list(enumerate(expected_tests(cells))))}
-    return tuple(sorted(cells, key=lambda cell: place[cell.test]))
+    return tuple(sorted(cells, key=lambda cell: place[_shape(cell.test)]))
+
+
+def _shape(test: Test) -> Test:
+    """What a row tells of a test: not how long it was to go on."""
+    return replace(test, sustained_s=0)
 
 
 def match(cells: Sequence[Cell], rows: Iterable[BenchRow]) -> tuple[BenchRow | None, ...]:
@@ -128,7 +134,7 @@ def match(cells: Sequence[Cell], rows: Iterable[BenchRow]) -> tuple[BenchRow | N
     unused: dict[Test, list[BenchRow]] = {}
     for row in rows:
         unused.setdefault(Test(n_prompt=row.n_prompt, n_gen=row.n_gen, n_depth=row.n_depth), []).append(row)
-    return tuple(found.pop(0) if (found := unused.get(cell.test)) else None for cell in cells)
+    return tuple(found.pop(0) if (found := unused.get(_shape(cell.test))) else None for cell in cells)
 
 
 def _list(values: Sequence[int]) -> str:

@@ -29,6 +29,9 @@ SHORTEST_ENERGY_NS = 5_000_000_000
 """A window below this says nothing of energy: power is averaged and comes late."""
 
 
+SEEN = 0.5
+"""Share of a window in which a container has to be seen, for its CPU time in the whole of it to be told."""
+
 CONTAINER_SLACK_NS = 500_000_000
 """So much at either end of a window may lie outside of what was seen of a container: a few looks."""
 
@@ -146,6 +149,15 @@ def summarise_host(readings: tuple[HostReading, ...], window: Window) -> HostSum
         slack_ns = CONTAINER_SLACK_NS if name.startswith("container") else 0
         return Series.of((r.at_ns, getattr(r, name)) for r in readings).grown(begin, end, slack_ns=slack_ns)
 
+    def used(name: str) -> float | None:
+        """Of a container that was found late: as much in the rest of the window as in the part that was seen."""
+        whole = grown(name)
+        seen = Series.of((r.at_ns, getattr(r, name)) for r in readings if begin <= r.at_ns <= end)
+        if whole is not None or not seen.at_ns or (part_ns := seen.at_ns[-1] - seen.at_ns[0]) < SEEN * (end - begin):
+            return whole
+        part = seen.grown(seen.at_ns[0], seen.at_ns[-1])
+        return None if part is None or not part_ns else part * (end - begin) / part_ns
+
     def share(name: str) -> float | None:
         part, whole = grown(name), grown("cpu_total_ns")
         return None if part is None or not whole else round(part / whole, 4)
@@ -164,13 +176,13 @@ def summarise_host(readings: tuple[HostReading, ...], window: Window) -> HostSum
         stall_cpu_ns=_whole(grown("stall_cpu_ns")),
         stall_memory_ns=_whole(grown("stall_memory_ns")),
         stall_io_ns=_whole(grown("stall_io_ns")),
-        container_cpu_ns=_whole(grown("container_cpu_ns")),
+        container_cpu_ns=_whole(used("container_cpu_ns")),
         container_cpus=highest("container_cpus"),
         container_memory_max_bytes=highest("container_memory_bytes"),
         container_anonymous_max_bytes=highest("container_anonymous_bytes"),
         container_resident_max_bytes=highest("container_resident_bytes"),
         container_peak_resident_bytes=highest("container_peak_resident_bytes"),
-        container_throttled_ns=_whole(grown("container_throttled_ns")),
+        container_throttled_ns=_whole(used("container_throttled_ns")),
         container_major_faults=_whole(grown("container_major_faults")),
         container_refaults=_whole(grown("container_refaults")),
     )

@@ -92,6 +92,11 @@ PARAMETERS: MappingProxyType[str, Parameter] = MappingProxyType(
 """The llama-bench parameters that a matrix can set, in the order in which cell ids show them."""
 
 
+def _time(seconds: int) -> str:
+    """`10m`, `90s`."""
+    return f"{seconds}s" if seconds % 60 else f"{seconds // 60}m"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Test:
     """The shape of one test: `pp512`, `tg128`, `pp512+tg128`, each at a depth. Sizes in tokens.
@@ -101,6 +106,7 @@ class Test:
         measurement: a name in `MEASUREMENTS`.
         n_parallel: requests or sequences at once.
         cold: the model's file is dropped from the page cache first.
+        sustained_s: at least how long its repetitions go on in each run; 0 for as many as the preset has.
         against: for quality: the key of the model whose choice of the next token is held to be right; empty for none.
     """
 
@@ -112,6 +118,7 @@ class Test:
     measurement: str = BENCH
     n_parallel: int = 1
     cold: bool = False
+    sustained_s: int = 0
     against: str = ""
 
     @property
@@ -127,7 +134,8 @@ class Test:
     def name(self) -> str:
         """llama.cpp's name without spaces, as its comparison script prints it: `pp512@d4096`.
 
-        Of other programs than llama-bench with a mark before it: `serve:pp512+tg64x4@d4096`.
+        Of other programs than llama-bench with a mark before it: `serve:pp512+tg64x4@d4096`. `tg128@10m` goes on for
+        ten minutes.
         """
         parts = [f"pp{self.n_prompt}"] * bool(self.n_prompt) + [f"tg{self.n_gen}"] * bool(self.n_gen)
         parts += ["cold" if self.cold else "warm"] * (self.measurement == LOAD)
@@ -135,6 +143,7 @@ class Test:
             parts = [f"c{self.n_prompt}"] + [f"to:{self.against}"] * bool(self.against)
         text = "+".join(parts) + (f"x{self.n_parallel}" if self.n_parallel > 1 else "")
         text += f"@d{self.n_depth}" if self.n_depth else ""
+        text += f"@{_time(self.sustained_s)}" if self.sustained_s else ""
         mark = MEASUREMENTS[self.measurement].mark if self.measurement in MEASUREMENTS else self.measurement
         return f"{mark}:{text}" if mark else text
 

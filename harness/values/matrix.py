@@ -103,6 +103,7 @@ class CellGroup:
         measurement: a name in `MEASUREMENTS`.
         parallel: requests or sequences at once, for latency and batching.
         against: for quality: the key of the model that is compared with; empty for none.
+        sustained_s: how long the repetitions of each run go on; 0 for as many as the preset has.
         cold: whether the model's file is dropped from the page cache first, for loading.
         params: alternatives by parameter name, in file order.
         timeout_s: deadline of one run; None lets the harness estimate it.
@@ -122,6 +123,7 @@ class CellGroup:
     parallel: tuple[int, ...] = (1,)
     cold: tuple[bool, ...] = (False,)
     against: str = ""
+    sustained_s: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

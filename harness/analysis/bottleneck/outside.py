@@ -19,8 +19,10 @@ STEAL = 0.05
 """Of the machine, taken by the hypervisor: as the gate."""
 REREAD_SHARE = 0.02
 """Share of what is read for tokens that comes from a disk."""
-MEMORY_BOUND = 0.6
-"""Share of the measured bandwidth from which memory limits: most kernels read at 60 to 90 % of a plain reader."""
+SLOWER_READ = 0.8
+"""Share of the best that memory has shown, below which weights are read slower than alone, if arithmetic has room."""
+COMPUTE_BOUND = 0.4
+"""Share of the measured arithmetic from which that may be why weights are read slowly."""
 
 _END_OTHERS = "End the other programs, or start with --strict, which waits for a quiet machine."
 
@@ -88,7 +90,8 @@ def _bandwidth_taken(seen: Seen, others: str) -> Diagnosis | None:
             f"second, {percent(fell)} of the best that this machine has shown",
             todo=_END_OTHERS,
         )
-    if seen.generating and best is not None and best < MEMORY_BOUND:
+    computing = seen.shares.arithmetic is not None and seen.shares.arithmetic >= COMPUTE_BOUND
+    if seen.generating and best is not None and best < SLOWER_READ and not computing:
         return Diagnosis(
             limit=Limit.NEIGHBOUR_BANDWIDTH,
             decided_by="CPU time of other programs, and weights read slower than memory can be",
@@ -102,7 +105,7 @@ def _bandwidth_taken(seen: Seen, others: str) -> Diagnosis | None:
 def _less_than_ever(seen: Seen) -> Diagnosis | None:
     """Nobody is to be seen, and memory is slower than it was: a neighbour outside of this system, or its clocks."""
     fell, roof = _fell(seen), seen.shares.roof
-    slow = seen.shares.best_bandwidth is not None and seen.shares.best_bandwidth < MEMORY_BOUND
+    slow = seen.shares.best_bandwidth is not None and seen.shares.best_bandwidth < SLOWER_READ
     if fell is None or fell >= LESS_READ or not slow or not seen.generating or roof is None:
         return None
     return Diagnosis(

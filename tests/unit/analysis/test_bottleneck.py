@@ -43,7 +43,7 @@ def host(**changes) -> HostSummary:
         (made(rate=5.0, host=host(cpu_busy=0.95, container_cpu_ns=30 * S)), Limit.NEIGHBOUR_CPU),
         (made(rate=5.0, host=host(cpu_busy=0.75)), Limit.NEIGHBOUR_BANDWIDTH),
         # Others compute, and nothing is missing: neither CPU time nor bandwidth.
-        (made(host=host(cpu_busy=0.75)), Limit.MEMORY_BANDWIDTH),
+        (made(rate=17.0, host=host(cpu_busy=0.75)), Limit.MEMORY_BANDWIDTH),
         (made(host=host(cpu_steal=0.2)), Limit.NEIGHBOUR_CPU),
         # 100,000 pages in ten seconds are 41 MB/s: of 15 GB/s nothing, of 0.5 GB/s a lot.
         (made(host=host(container_refaults=100_000)), Limit.MEMORY_BANDWIDTH),

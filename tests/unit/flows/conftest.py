@@ -244,6 +244,11 @@ def campaigning() -> type[Campaigning]:
     return Campaigning
 
 
+@pytest.fixture(name="make_cell")
+def _make_cell() -> Callable[..., Cell]:
+    return make_cell
+
+
 @pytest.fixture(name="pp")
 def _pp() -> Callable[..., Cell]:
     return pp

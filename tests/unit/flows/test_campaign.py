@@ -5,6 +5,7 @@ import pytest
 from harness.engine.replay import scripted
 from harness.errors import EngineError
 from harness.flows.interrupts import Interrupts
+from harness.values.cell import Test
 from harness.values.failure import RETRIED_ON_RESUME, Failure, Phase, Reason
 from harness.values.record import Outcome, Record, Run, Violation
 
@@ -361,3 +362,14 @@ class TestARoundWithAnInvalidRun:
         made.go()
         assert any("invalid: thermal_slowdown: made up" in line for line in made.lines())
         assert any("the round's repetition 1" in line for line in made.lines())
+
+
+def test_a_sustained_test_is_repeated_until_its_time_is_filled(campaigning, make_cell) -> None:
+    # A repetition of four tokens takes 4 ms here.
+    long = make_cell(Test(n_gen=4, sustained_s=10))
+    made = campaigning(cells=(long, make_cell(Test(n_gen=4))), rounds=1)
+    engine = made.go()
+    repetitions = [spec.argv[spec.argv.index("-r") + 1] for spec in engine.started]
+    assert repetitions == ["1", "1", "2750", "3"]
+    (sustained,) = [r for r in made.records if r.run.round == 1 and r.run.cells == (long,)]
+    assert sum(sustained.outcomes[0].samples_ns) > 10 * 10**9

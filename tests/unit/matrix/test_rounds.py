@@ -70,3 +70,14 @@ def test_plan_rounds(tmp_path: Path) -> None:
     assert rounds[0] == groups
     for number, groups_of_round in enumerate(rounds):
         assert groups_of_round == tuple(groups[i] for i in round_order(4, round_=number, seed=5))
+
+
+def test_a_sustained_test_has_a_process_of_its_own_and_shows_its_time(tmp_path: Path) -> None:
+    found = cells(
+        tmp_path,
+        "cells: [{backend: cpu, model: m, tests: [pp8, tg4], sustained: [10m, 90s]}, "
+        "{backend: cpu, model: m, tests: tg4}]",
+    )
+    assert [c.test.name for c in found] == ["pp8@10m", "pp8@90s", "tg4@10m", "tg4@90s", "tg4"]
+    assert [c.test.sustained_s for c in found] == [600, 90, 600, 90, 0]
+    assert len(group_cells(found)) == 5

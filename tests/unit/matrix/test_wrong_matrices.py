@@ -48,8 +48,23 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "unknown_key": (
         CELL + "    flavour: x\n",
         [
-            "x.yaml:4:5: $.cells[0].flavour: unknown key 'flavour'. Known here: backend, image, model, device, label, measure, tests, n_prompt, n_gen, pg, n_depth, parallel, page_cache, against, timeout, n_gpu_layers, flash_attn, n_batch, n_ubatch, type_k, type_v, load_mode, n_threads, n_cpu_moe, split_mode, main_gpu, no_kv_offload, tensor_split, tensor_buft_overrides, no_op_offload, no_host, repack, embeddings, cpu_mask, cpu_strict, poll",
+            "x.yaml:4:5: $.cells[0].flavour: unknown key 'flavour'. Known here: backend, image, model, device, label, measure, tests, n_prompt, n_gen, pg, n_depth, parallel, page_cache, sustained, against, timeout, n_gpu_layers, flash_attn, n_batch, n_ubatch, type_k, type_v, load_mode, n_threads, n_cpu_moe, split_mode, main_gpu, no_kv_offload, tensor_split, tensor_buft_overrides, no_op_offload, no_host, repack, embeddings, cpu_mask, cpu_strict, poll",
         ],
+    ),
+    "sustained_no_time": (
+        CELL + "    sustained: 10\n",
+        ["x.yaml:4:16: $.cells[0].sustained: must be a time such as 10m, 90s or 1h or a list of these, not 10"],
+    ),
+    "sustained_too_short": (
+        CELL + "    sustained: [5s, 7h]\n",
+        [
+            "x.yaml:4:16: $.cells[0].sustained: 5s is out of range: 10s to 6h",
+            "x.yaml:4:16: $.cells[0].sustained: 7h is out of range: 10s to 6h",
+        ],
+    ),
+    "sustained_of_a_server": (
+        CELL + "    measure: latency\n    sustained: 10m\n",
+        ["x.yaml:5:16: $.cells[0].sustained: means nothing with `measure: latency`; remove it"],
     ),
     "top_unknown": (
         "colour: red\n" + CELL,

@@ -288,3 +288,16 @@ class TestTrace:
     def test_a_device_that_tells_nothing_takes_no_room(self):
         trace = self.made(seconds=30).devices[0]
         assert (trace.at_ms, trace.columns, trace.constant) == ((), {}, {})
+
+
+def test_a_container_that_was_found_late_used_cpu_time_in_the_rest_of_the_window_too() -> None:
+    def looks(first_s: int) -> tuple[HostReading, ...]:
+        return tuple(
+            HostReading(at_ns=s * S, cpu_total_ns=2 * s * S, container_cpu_ns=None if s < first_s else s * S)
+            for s in range(11)
+        )
+
+    window = Window(name="x", begin_ns=0, end_ns=10 * S)
+    assert summarise_host(looks(0), window).container_cpu_ns == 10 * S
+    assert summarise_host(looks(4), window).container_cpu_ns == 10 * S
+    assert summarise_host(looks(6), window).container_cpu_ns is None
