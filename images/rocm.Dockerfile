@@ -1,4 +1,5 @@
-# llama.cpp on ROCm, from Debian's own packages (suite forky: HIP 7.0, rocBLAS 6.4; the older suites' HIP is too old).
+# llama.cpp on ROCm, from Debian's own packages (suite forky: HIP and rocBLAS 6.4, hipcc 7.0 upon Clang 21; the older
+# suites' HIP is too old).
 # The kernel's driver comes from the host: a container needs /dev/kfd and the card's render node, nothing else.
 #
 # The core is of an older suite than the rest. It is taken as it was compiled there, since what runs with an older C and

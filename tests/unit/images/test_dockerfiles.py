@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.dockerfile import read_dockerfile
+from harness.machine.vendors.nvidia_driver import SHIPPED
 from harness.values.backend import BACKENDS
 
 IMAGES = Path(__file__).parents[3] / "images"
@@ -55,6 +56,36 @@ def test_a_build_for_gpus_takes_its_architectures_from_its_argument(path: Path) 
     compiled = [rest for word, rest in instructions(path) if word == "RUN" and "_ARCHITECTURES=" in rest]
     assert bool(file.architectures) == bool(compiled)
     assert all("${ARCHITECTURES}" in rest for rest in compiled)
+
+
+FOR_GPUS = [path for path in BACKEND_FILES if read_dockerfile(path.stem, IMAGES).architectures]
+
+
+@pytest.mark.parametrize("path", FOR_GPUS, ids=names(FOR_GPUS))
+def test_what_takes_an_hour_depends_on_the_sources_alone(path: Path) -> None:
+    """A core that was compiled again compiles no GPU's backend again, nor is a toolkit fetched for another source."""
+    steps = [f"{word} {rest}" for word, rest in instructions(path)]
+
+    def place(text: str) -> int:
+        return next(number for number, step in enumerate(steps) if text in step)
+
+    assert (
+        place("FROM ${BASE} AS build")
+        < place("apt-get install")
+        < place("COPY --from=core /src /src")
+        < place("RUN cmake --build")
+        < place("COPY --from=core /app /app")
+    )
+    assert "RUN rm -rf /src/build" in steps[: place("FROM ${BASE} AS build")]
+
+
+def test_the_cuda_image_says_which_cuda_it_has() -> None:
+    """So that a driver which is too old is told before anything is started."""
+    last_stage = (IMAGES / "cuda.Dockerfile").read_text().rpartition("FROM ${BASE}")[2]
+    said = re.search(r"^ENV CUDA_VERSION=(\d+)\.(\d+)\.(\d+)$", last_stage, re.MULTILINE)
+    assert said
+    assert (int(said[1]), int(said[2])) in SHIPPED
+    assert rf"grep '~{said[1]}\.{said[2]}\.{said[3]}-'" in last_stage, "nothing sees whether it is true"
 
 
 @pytest.mark.parametrize("path", BACKEND_FILES, ids=names(BACKEND_FILES))
