@@ -55,8 +55,8 @@ class CellMemory:
 
     @property
     def host_error(self) -> float | None:
-        """Predicted over measured on the host, less one."""
-        if self.predicted is None or not self.measured_host:
+        """Predicted over measured on the host, less one; None on GPU backends, whose drivers map what is not known."""
+        if self.predicted is None or not self.measured_host or BACKENDS[self.result.cell.backend].is_gpu:
             return None
         return self.predicted.resident / self.measured_host - 1
 

@@ -68,7 +68,7 @@ def _row(each: CellMemory) -> tuple[str, ...]:
         _size(on_device),
         _size(each.load.host),
         _size(each.measured_host),
-        _size(predicted.resident if predicted and each.measured_host else None),
+        _size(predicted.resident if predicted and each.host_error is not None else None),
         NONE if error is None else f"{100 * error:+.1f} %",
     )
 
