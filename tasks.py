@@ -24,6 +24,7 @@ __all__ = ["export", "fit", "merge", "whatif"]
         "gate_wait": "seconds to wait for a quiet machine before each run (default 300)",
         "retry_failed": "run cells again that failed before",
         "only_stale": "run only what was measured before with another image, model, device, driver or protocol",
+        "price": "price of a kilowatt-hour, in your currency, for the cost of a million tokens (default: the matrix's)",
         "budget": "as many whole rounds as fit into this time, such as 30m or 2h; at least those of the preset",
         "locked": "measure exactly the images and models of the lock beside the file (see `invoke lock`)",
     },
@@ -41,11 +42,12 @@ def matrix(
     retry_failed: bool = False,
     only_stale: bool = False,
     budget: str = "",
+    price: str = "",
     locked: bool = False,
 ) -> None:
     """Measure everything that a matrix file names, and write its report. Continues where it stopped."""
     from harness.flows.measure import MeasureRequest, measure
-    from harness.flows.strategy import read_budget
+    from harness.flows.strategy import read_budget, read_price
 
     measure(
         MeasureRequest(
@@ -58,6 +60,7 @@ def matrix(
             retry_failed=retry_failed,
             only_stale=only_stale,
             budget_s=read_budget(budget),
+            price_per_kwh=read_price(price),
             locked=locked,
         )
     )

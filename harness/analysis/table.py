@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from harness.analysis.comparability import comparability_key, kind, proof_of
+from harness.analysis.energy import token_energy
 from harness.analysis.hardware import data_sheet_of
 from harness.analysis.results import CellResult, MachineResults, read_results
 from harness.store.reproductions import Conclusion, Reproduction, read_reproductions
@@ -82,7 +83,7 @@ def _row(
     session = machine.latest
     counted = [records[run.record] for run in result.runs if run.record in records]
     failure = last_failure(result)
-    observed = telemetry_figures(result)
+    observed, energy = telemetry_figures(result), token_energy(result, machine)
     attempts = [
         found.conclusion
         for attempt in reproductions
@@ -157,7 +158,7 @@ def _row(
         memory_bytes=None if observed["memory_bytes"] is None else round(observed["memory_bytes"]),
         power_w=observed["power_w"],
         temperature_c=observed["temperature_c"],
-        energy_j_per_token=observed["energy_j_per_token"],
+        energy_j_per_token=energy.net_j if energy else None,
         throttled=observed["throttled"],
         argv=result.argv,
         sessions=result.sessions,
@@ -195,7 +196,7 @@ def vendor_of(device: Device | None, name: str, backend: str) -> str:
 
 
 def telemetry_figures(result: CellResult) -> dict[str, float | None]:
-    """Of the timed part, summed over the devices that computed: medians over runs of memory, power and net energy.
+    """Of the timed part, summed over the devices that computed: medians over runs of memory and power.
 
     The temperature is the most of any device, `throttled` the largest share of readings with heat or hardware slowdown.
     """
@@ -204,9 +205,6 @@ def telemetry_figures(result: CellResult) -> dict[str, float | None]:
         for run in result.observed
     ]
     runs = [run for run in runs if run]
-    untimed = any(run.summary.window.untimed for run in result.observed)
-    tokens = [len(run.samples_ns) * result.cell.test.n_tokens for run in result.runs]
-    net = _median_of_sums(runs, "net_energy_j")
     hottest = [d.temperature_max_c for run in runs for d in run if d.temperature_max_c is not None]
     held = [
         max(d.throttled.get(ThrottleKind.THERMAL, 0.0), d.throttled.get(ThrottleKind.HARDWARE, 0.0))
@@ -218,7 +216,6 @@ def telemetry_figures(result: CellResult) -> dict[str, float | None]:
         "memory_bytes": _median_of_sums(runs, "memory_max_bytes"),
         "power_w": _median_of_sums(runs, "power_mean_w"),
         "temperature_c": max(hottest, default=None),
-        "energy_j_per_token": net / median(tokens) if net is not None and tokens and not untimed else None,
         "throttled": max(held, default=None),
     }
 

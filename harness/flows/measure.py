@@ -63,6 +63,7 @@ class MeasureRequest:
     gate_wait_s: float = 300.0
     retry_failed: bool = False
     budget_s: float | None = None
+    price_per_kwh: float | None = None
     locked: bool = False
     only_stale: bool = False
 
@@ -82,6 +83,8 @@ def measure(request: MeasureRequest, *, workspace: Workspace | None = None, disp
     interrupts = Interrupts()
     with interrupts.installed():
         plan = read_matrix(request.file, workspace, only=request.only, locked=request.locked)
+        if request.price_per_kwh is not None:
+            plan = replace(plan, matrix=replace(plan.matrix, price_per_kwh=request.price_per_kwh))
         folder = workspace.reports / plan.matrix.name
         measure_plan(plan, request, folder=folder, workspace=workspace, display=display, interrupts=interrupts)
 

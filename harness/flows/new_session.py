@@ -55,6 +55,7 @@ def new_session(
         cells=plan.cells,
         keys={cell.id: group.key for group in groups for cell in group.cells},
         until=matrix.preset.until,
+        price_per_kwh=matrix.price_per_kwh,
     )
 
 

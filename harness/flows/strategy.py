@@ -34,6 +34,23 @@ def read_budget(text: str) -> float | None:
     return float(seconds)
 
 
+def read_price(text: str) -> float | None:
+    """The price of a kilowatt-hour; None where the option was not given.
+
+    Raises:
+        InputError: it is no price.
+    """
+    if not text:
+        return None
+    try:
+        price = float(text)
+    except ValueError:
+        price = 0.0
+    if not 0 < price < float("inf"):
+        raise InputError(f"{text!r} is no price", where="--price", remedy="Write it like 0.30, for a kilowatt-hour.")
+    return price
+
+
 def choose_strategy(groups: tuple[Group, ...], matrix: Matrix, *, budget_s: float | None) -> Strategy:
     """The strategy of a start. A budget counts from now."""
     preset = matrix.preset

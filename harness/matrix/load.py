@@ -174,6 +174,7 @@ def _matrix(data: Mapping[str, Any], path: Path, content: bytes, registry: Mappi
         groups=tuple(parse_group(index, entry) for index, entry in enumerate(data["cells"])),
         includes=tuple(as_list(data.get("include", []))),
         excludes=tuple(as_list(data.get("exclude", []))),
+        price_per_kwh=float(data["price"]) if "price" in data else None,
     )
 
 

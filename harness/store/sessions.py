@@ -38,6 +38,7 @@ class Session:
         keys: the key of the runs of each cell, by its id: records under another key are of another image, model,
             device or parameter.
         until: how narrow the intervals were to be, as a share; `rounds` is then the most. None for a fixed number.
+        price_per_kwh: of electricity, in the user's currency; None where none was given.
         roofs: what the processor could do in a container at the start; empty in sessions from before it was measured.
     """
 
@@ -67,6 +68,7 @@ class Session:
     harness_python: str | None = None
     harness_lock_sha256: str | None = None
     roofs: tuple[Roof, ...] = ()
+    price_per_kwh: float | None = None
 
 
 def published(session: Session, *, home: Path | None = None) -> Session:

@@ -137,6 +137,7 @@ class Matrix:
         preset: rounds and repetitions, with the file's own numbers put in.
         seed: of the order of the runs within each round.
         memory_bytes: memory limit of each container; None for the harness's default.
+        price_per_kwh: of electricity, in the user's currency; None where none is given.
         includes, excludes: glob patterns on cell ids; no include means all.
         notes: free text shown in the report.
     """
@@ -154,3 +155,4 @@ class Matrix:
     groups: tuple[CellGroup, ...]
     includes: tuple[str, ...]
     excludes: tuple[str, ...]
+    price_per_kwh: float | None = None

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from statistics import median
-
-from harness.analysis.results import CellResult
+from harness.analysis.energy import token_energy
+from harness.analysis.results import CellResult, MachineResults
 from harness.analysis.standings import may_be_ranked
 from harness.report import naming
 from harness.report.data import ReportData
 from harness.stats.digits import plain
 from harness.values.block import Axis, Chart, Point, Series
-from harness.values.measurement import BENCH
 
 MOST_BARS = 24
 _FEWEST = 2
 
 
-def net_joules_per_token(result: CellResult) -> float | None:
-    """Of all devices that a cell computed on, less idle power; None where a run has more than samples in its window."""
-    bench = result.cell.test.measurement == BENCH
-    if not bench or not result.observed or any(run.summary.window.untimed for run in result.observed):
-        return None
-    by_round = {run.round: len(run.samples_ns) * result.cell.test.n_tokens for run in result.runs}
-    found = []
-    for run in result.observed:
-        asked = [d.net_energy_j for d, t in zip(run.summary.devices, run.traces, strict=False) if t.asked]
-        known = [joules for joules in asked if joules is not None]
-        if known and len(known) == len(asked) and by_round.get(run.round):
-            found.append(sum(known) / by_round[run.round])
-    return median(found) if found else None
+def net_joules(machine: MachineResults, result: CellResult) -> float | None:
+    """For a token, of all devices that a cell computed on, less idle power; None where that is not valid."""
+    found = token_energy(result, machine)
+    return None if found is None else found.net_j
 
 
 def charts(data: ReportData) -> tuple[Chart, ...]:
     """Energy for a generated token, by model and test; nothing where fewer than two results know it."""
     rows = [(m, c) for m, c in data.rows() if c.cell.test.kind == "tg" and may_be_ranked(c)]
-    known = [(m, c, joules) for m, c in rows if (joules := net_joules_per_token(c)) is not None]
+    known = [(m, c, joules) for m, c in rows if (joules := net_joules(m, c)) is not None]
     known.sort(key=lambda row: (naming.model(row[1]), row[1].cell.test, row[2]))
     kept = known[:MOST_BARS]
     if len(kept) < _FEWEST:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis.results import CellResult
+from harness.analysis.results import CellResult, MachineResults
 from harness.analysis.standings import Row, second_arms
 from harness.report import naming, words
-from harness.report.charts.energy import net_joules_per_token
+from harness.report.charts.energy import net_joules
 from harness.report.charts.over_depth import memory_bytes
 from harness.report.data import ReportData
 from harness.stats.digits import plain, with_interval
@@ -69,8 +69,15 @@ def _table(model: str, rows: Sequence[Row]) -> Table | None:
     )[:MOST_TESTS]
     if len(named) == 1:
         return None
+    machines = {machine.machine.machine: machine for machine, _ in rows}
     shown = [
-        (machine, name, *(cell_text(results.get(test)) for test in tests), _memory(results), _energy(results))
+        (
+            machine,
+            name,
+            *(cell_text(results.get(test)) for test in tests),
+            _memory(results),
+            _energy(machines[machine], results),
+        )
         for (machine, name), results in named.items()
     ]
     columns = ("Machine", "Device and backend", *(test.name for test in tests), "Memory", "J/token")
@@ -88,10 +95,10 @@ def _memory(results: dict[Test, CellResult]) -> str:
     return words.size(round(max(known))) if known else "-"
 
 
-def _energy(results: dict[Test, CellResult]) -> str:
+def _energy(machine: MachineResults, results: dict[Test, CellResult]) -> str:
     known = [
         found
         for test, result in results.items()
-        if test.kind == "tg" and (found := net_joules_per_token(result)) is not None
+        if test.kind == "tg" and (found := net_joules(machine, result)) is not None
     ]
     return plain(known[0]) if known else "-"

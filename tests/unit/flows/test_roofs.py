@@ -128,3 +128,11 @@ def test_it_is_compiled_once_by_the_core_where_that_is_there(tmp_path, core: boo
     ((tag, arguments),) = store.built
     assert tag.startswith("llama-bench-harness/probe:")
     assert f"/{compiler}:" in arguments["COMPILER"]
+
+
+def test_the_session_keeps_the_price_and_the_command_line_goes_before_the_file(harness, tiny) -> None:
+    file = harness.matrix("price: 0.25\n" + tiny)
+    harness.measure(file)
+    harness.measure(file, fresh=True, price_per_kwh=0.5)
+    prices = [session.price_per_kwh for session in read_sessions(harness.workspace.reports / "tiny").values()]
+    assert prices[-1] == 0.5

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import InputError
-from harness.flows.strategy import read_budget
+from harness.flows.strategy import read_budget, read_price
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,14 @@ def test_budgets(text: str, seconds: float | None) -> None:
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is no time"):
         read_budget(text)
+
+
+@pytest.mark.parametrize(("text", "price"), [("", None), ("0.30", 0.3), ("2", 2.0)])
+def test_a_price_of_a_kilowatt_hour(text: str, price: float | None) -> None:
+    assert read_price(text) == price
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "cheap", "nan", "inf", "0,30"])
+def test_what_is_no_price_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is no price"):
+        read_price(text)

@@ -69,7 +69,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "top_unknown": (
         "colour: red\n" + CELL,
         [
-            "x.yaml:1:1: $.colour: unknown key 'colour'. Known here: name, title, notes, preset, rounds, until, repetitions, seed, memory, images, models, cells, include, exclude",
+            "x.yaml:1:1: $.colour: unknown key 'colour'. Known here: name, title, notes, preset, rounds, until, repetitions, seed, memory, price, images, models, cells, include, exclude",
         ],
     ),
     "top_typo": (
