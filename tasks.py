@@ -8,10 +8,10 @@ from __future__ import annotations
 from invoke import Context, task
 
 from tasks_predicting import fit, whatif
-from tasks_sharing import export, merge
+from tasks_sharing import export, import_, merge
 from tasks_told import told as _told
 
-__all__ = ["export", "fit", "merge", "whatif"]
+__all__ = ["export", "fit", "import_", "merge", "whatif"]
 
 
 @task(

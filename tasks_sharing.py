@@ -42,3 +42,22 @@ def export(_context: Context, report: str = "demo", format: str = "csv", out: st
     from harness.flows.export import export as export_report
 
     export_report(report, format_=format, out=out)
+
+
+@task(
+    name="import",
+    positional=["file"],
+    help={
+        "file": "output of llama-bench (Markdown, JSON, JSON Lines, CSV, SQL), llama-batched-bench, ramalama bench or "
+        "llama-benchy, or a scoreboard's table; - for the standard input",
+        "out": "folder that takes the rows: a path, or a name under reports/",
+        "source": "where it is from, such as a link; else the file's name",
+        "device": "what it was measured on, where the file does not say",
+    },
+)
+@_told
+def import_(_context: Context, file: str, out: str = "imported", source: str = "", device: str = "") -> None:
+    """Take in results of other programs, marked as unverified: shown with their source, never ranked with ours."""
+    from harness.flows.import_results import ImportRequest, import_results
+
+    import_results(ImportRequest(file=file, out=out, source=source, device=device))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +10,10 @@ from statistics import median
 from harness.analysis.comparability import comparability_key, kind, proof_of
 from harness.analysis.energy import token_energy
 from harness.analysis.hardware import data_sheet_of
+from harness.analysis.imported import imported_rows
+from harness.analysis.names import short_hash
 from harness.analysis.results import CellResult, MachineResults, read_results
+from harness.store.imports import read_imports
 from harness.store.reproductions import Conclusion, Reproduction, read_reproductions
 from harness.values.backend import BACKENDS
 from harness.values.facts import Device, MachineFacts
@@ -22,17 +23,19 @@ from harness.values.result_row import ResultRow
 from harness.values.telemetry import DeviceSummary, ThrottleKind
 
 _SEVERAL = re.compile(r"^\d+ x ")
-_SHORT = 16
 
 
 def read_rows(folder: Path, *, simulated: bool = False) -> tuple[ResultRow, ...]:
-    """The results table of a report's folder, in the order of machines and of the matrix.
+    """The results table of a report's folder, in the order of machines and of the matrix; imported rows come last.
 
     Raises:
-        InputError: there are no records, or they are damaged.
+        InputError: there are neither records nor imported results, or they are damaged.
     """
+    imported = imported_rows(folder.name, read_imports(folder))
+    if imported and not any((folder / "records").glob("*.jsonl")):
+        return imported
     machines = read_results(folder, simulated=simulated)
-    return rows_of(folder.name, machines, read_reproductions(folder))
+    return rows_of(folder.name, machines, read_reproductions(folder)) + imported
 
 
 def rows_of(
@@ -44,12 +47,6 @@ def rows_of(
         records = {record.id: record for record in machine.records}
         rows += [_row(report, machine, result, records, reproductions) for result in machine.cells]
     return tuple(rows)
-
-
-def short_hash(*parts: object) -> str:
-    """Sixteen hexadecimal digits that name these values."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:_SHORT]
 
 
 def why_not_ranked(result: CellResult) -> str:

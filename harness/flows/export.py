@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 
 from harness.analysis.results import read_results
-from harness.analysis.table import rows_of
+from harness.analysis.table import read_rows
 from harness.errors import InputError
 from harness.flows.publish import find_report_folder
 from harness.flows.workspace import Workspace, find_workspace
 from harness.report.exports import FORMATS
 from harness.report.exports.exported import Exported
 from harness.store.files import write_whole
-from harness.store.reproductions import read_reproductions
 
 
 def export(report: str, *, format_: str, out: str, workspace: Workspace | None = None) -> None:
@@ -31,7 +30,7 @@ def export(report: str, *, format_: str, out: str, workspace: Workspace | None =
     if chosen.binary and not out:
         raise InputError(f"{format_} is no text", where="--out", remedy="Name a file with --out.")
     folder = find_report_folder(report, workspace)
-    machines = read_results(folder)
+    machines = read_results(folder) if any((folder / "records").glob("*.jsonl")) else ()
     if not chosen.marks_simulated and any(cell.simulated for machine in machines for cell in machine.cells):
         able = ", ".join(name for name, each in FORMATS.items() if each.marks_simulated)
         raise InputError(
@@ -39,8 +38,7 @@ def export(report: str, *, format_: str, out: str, workspace: Workspace | None =
             where=str(folder),
             remedy=f"Simulated results are not for others; {able} have a column that marks them.",
         )
-    rows = rows_of(folder.name, machines, read_reproductions(folder))
-    data = chosen.write(Exported(rows=rows, machines=machines))
+    data = chosen.write(Exported(rows=read_rows(folder), machines=machines))
     if out:
         write_whole(workspace.cwd / out, data)
     else:

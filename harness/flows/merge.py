@@ -53,6 +53,7 @@ def merge(request: MergeRequest, workspace: Workspace | None = None) -> Merged:
         display.say(f"  {remark}")
     display.say(
         f"merged: {merged.records} records of {merged.machines} machines in {merged.sessions} starts into {target}"
+        + (f", {merged.imported} imported rows" if merged.imported else "")
         + (f"; {merged.repeated} were there already" if merged.repeated else "")
     )
     if request.report:
@@ -71,7 +72,7 @@ def _parts(sources: Sequence[str], target: Path, workspace: Workspace, workdir: 
     missing = [name for name, path in zip(sources, paths, strict=True) if not path.exists()]
     if missing:
         raise InputError("there is no such file or folder", where=missing[0], remedy="Look at the name.")
-    if (target / "records").is_dir() and any((target / "records").iterdir()):
+    if any(target.glob("records/*.jsonl")) or any(target.glob("imports/*.jsonl")):
         paths.append(target)
     parts: list[Part] = []
     for number, path in enumerate(dict.fromkeys(path.resolve() for path in paths)):

@@ -49,7 +49,7 @@ def find_report_folder(file: str, workspace: Workspace) -> Path:
         InputError: it is none of these.
     """
     for candidate in (workspace.cwd / file, workspace.reports / file):
-        if (candidate / "records").is_dir():
+        if (candidate / "records").is_dir() or (candidate / "imports").is_dir():
             return candidate
     return workspace.reports / read_matrix(file, workspace).matrix.name
 

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 from harness.analysis.results import CellResult, MachineResults
 from harness.store.reproductions import Reproduction
+from harness.values.result_row import ResultRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
-    """A report before it is text. `name` is that of the matrix and of the folder."""
+    """A report before it is text. `name` is that of the folder; of imported rows alone there are no machines."""
 
     name: str
     machines: tuple[MachineResults, ...]
     reproductions: tuple[Reproduction, ...] = ()
+    imported: tuple[ResultRow, ...] = ()
 
     @property
     def several(self) -> bool:

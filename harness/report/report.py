@@ -6,22 +6,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from harness.analysis.imported import imported_rows
 from harness.analysis.results import read_results
 from harness.analysis.table import rows_of
 from harness.report.data import ReportData
 from harness.report.page import build
 from harness.report.page.columns import samples_of
-from harness.report.sections import SECTIONS
+from harness.report.sections import SECTIONS, imported
 from harness.report.writers import markdown
 from harness.store.files import write_whole
+from harness.store.imports import read_imports
 from harness.store.reproductions import read_reproductions
-from harness.values.block import Block, Chart, Table
+from harness.values.block import Block, Chart, Heading, Table
 
 REPORT = "report.md"
 
 
 def report_blocks(data: ReportData) -> tuple[Block, ...]:
-    """All sections in order. Where anything is simulated, each table and chart says so, since they are copied alone."""
+    """All sections in order. Where anything is simulated, each table and chart says so, since they are copied alone.
+
+    Of a folder that holds imported results only, these.
+    """
+    if not data.machines:
+        return (Heading(level=1, text=data.name), *imported.render(data))
     blocks = tuple(block for section in SECTIONS.values() for block in section(data))
     if not any(cell.simulated for _, cell in data.rows()):
         return blocks
@@ -42,9 +49,12 @@ def read_data(folder: Path, *, simulated: bool = False) -> ReportData:
     Raises:
         InputError: there are no records, or they are damaged.
     """
+    rows = imported_rows(folder.name, read_imports(folder))
+    only = bool(rows) and not any((folder / "records").glob("*.jsonl"))
     return ReportData(
         name=folder.name,
-        machines=read_results(folder, simulated=simulated),
+        machines=() if only else read_results(folder, simulated=simulated),
+        imported=rows,
         reproductions=read_reproductions(folder),
     )
 
@@ -61,7 +71,7 @@ def render_report(folder: Path, *, simulated: bool = False) -> Mapping[str, str]
     data = read_data(folder, simulated=simulated)
     blocks = report_blocks(data)
     charts = {markdown.chart_path(block): svg.write(block) for block in blocks if isinstance(block, Chart)}
-    rows = rows_of(data.name, data.machines, data.reproductions)
+    rows = (*rows_of(data.name, data.machines, data.reproductions), *data.imported)
     page = build.write(blocks, rows, samples_of(data), picture=lambda chart: charts[markdown.chart_path(chart)])
     return {**charts, build.PAGE: page, REPORT: markdown.write(blocks)}
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from harness.errors import InputError
 from harness.formats.strict_json import JsonError, loads
 from harness.store.files import make_folder, write_whole
+from harness.store.imports import ImportedRow, import_path, read_import, write_imports
 from harness.store.merge_machine import MAX_COMPLAINTS, MachineFile, machine_of, merge_machine
 from harness.store.reproductions import read_reproduction
 from harness.store.sessions import content_sha256, read_session
@@ -31,7 +32,7 @@ class Merged:
     """What came of a merge.
 
     Attributes:
-        machines, records, sessions, reproductions: that the folder now holds.
+        machines, records, sessions, reproductions, imported: that the folder now holds; the last are rows.
         repeated: records that were found more than once.
         remarks: what was left out, and why: lines that were not finished.
     """
@@ -40,6 +41,7 @@ class Merged:
     records: int
     sessions: int
     reproductions: int
+    imported: int
     repeated: int
     remarks: tuple[str, ...]
 
@@ -77,7 +79,9 @@ def merge_parts(parts: Sequence[Part], target: Path) -> Merged:
     _write_sessions(target, sessions)
     _write_matrices(target, [part for part in parts if part.kind is Kind.MATRIX], sessions)
     _write_journals(target, [part for part in parts if part.kind is Kind.JOURNAL])
+    imported = _write_imported(target, [part for part in parts if part.kind is Kind.IMPORTED])
     return Merged(
+        imported=imported,
         machines=len(done),
         records=sum(one.records for one in done),
         sessions=len(sessions),
@@ -210,3 +214,21 @@ def _write_reproductions(target: Path, parts: Sequence[Part]) -> int:
         if not path.exists():
             write_whole(path, data)
     return len(ids)
+
+
+def _write_imported(target: Path, parts: Sequence[Part]) -> int:
+    """Imported rows go where the hash of their text says, whatever their file was called."""
+    found: dict[Path, tuple[ImportedRow, ...]] = {}
+    for part in parts:
+        for row in read_import(part.path, shown=part.shown):
+            path = import_path(target, row.text_sha256, row.source)
+            known = found.get(path, ())
+            if all(row.id != other.id for other in known[-1:]):
+                found[path] = (*known, row)
+    count = 0
+    for rows in found.values():
+        each = tuple({row.id: row for row in rows}.values())
+        ordered = sorted(each, key=lambda row: (row.row.line, row.id))
+        write_imports(target, ordered)
+        count += len(ordered)
+    return count

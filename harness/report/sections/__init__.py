@@ -18,6 +18,7 @@ from harness.report.sections import (
     energy,
     failures,
     glance,
+    imported,
     latency,
     levels,
     memory,
@@ -61,5 +62,6 @@ SECTIONS: dict[str, Callable[[ReportData], tuple[Block, ...]]] = {
     "method": method.render,
     "reproduce": reproduce.render,
     "reproductions": reproductions.render,
+    "imported": imported.render,
     "provenance": provenance.render,
 }

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.names import short_hash
 from harness.analysis.results import CellResult, machine_results, read_results
-from harness.analysis.table import read_rows, rows_of, short_hash
+from harness.analysis.table import read_rows, rows_of
 from harness.store.sessions import Session
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
