@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.measure.placement import on_host
-from harness.measure.telemetry import telemetry
+from harness.measure.telemetry import IDLE_NS, since, telemetry
 from harness.values.backend import BACKENDS
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
@@ -22,6 +22,7 @@ def observed(sampled: Sampled, ended: ContainerExit, windows: Callable[[int | No
         windows: those of the run, given when it was first looked at, on the monotonic clock.
     """
     try:
+        sampled = since(sampled, ended.started_ns - IDLE_NS)
         looks = [device.readings[0].at_ns for device in sampled.devices if device.readings]
         begin_ns = min([*looks, *(reading.at_ns for reading in sampled.host[:1])], default=None)
         return telemetry(sampled, windows(begin_ns), started_ns=ended.started_ns)

@@ -21,8 +21,8 @@ INTERVAL_S = 0.1
 WATCH_EVERY = 10
 """Devices that the cells do not compute on are looked at once in so many looks."""
 
-IDLE_NS = 2_000_000_000
-"""How much before the container is kept: what was seen while the gate was closed is not how the device is idle."""
+KEPT_NS = 20_000_000_000
+"""How much is kept before it is told of the container: a busy engine says late that it started one."""
 
 MOST_LOOKS = 200_000
 """More than five hours at ten a second; looks beyond are left out, and the telemetry says so."""
@@ -110,7 +110,7 @@ class Sampler:
                 self.hangs = True
                 self._problem = "a driver did not answer while the run ended; what was seen before is kept"
         # Copies: a thread that hangs may come back and go on writing.
-        since = None if self._container_ns is None else self._container_ns - IDLE_NS
+        since = None if self._container_ns is None else self._container_ns - KEPT_NS
         looks = tuple(tuple(r for r in seen if since is None or r.at_ns >= since) for seen in self._devices)
         return Sampled(
             interval_ms=round(self._interval_s * 1000),

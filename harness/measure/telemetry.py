@@ -24,12 +24,32 @@ from harness.values.telemetry import (
 MOST_POINTS = 120
 """Of a device's trace. A run of ten minutes then shows a point every five seconds."""
 
+IDLE_NS = 2_000_000_000
+"""How much before the container is kept: what was seen while the gate was closed is not how the device is idle."""
+
 MOST_HOST_POINTS = 60
 MOST_WATCHED_POINTS = 30
 
 _MIB = 1024 * 1024
 _MS_NS = 1_000_000
 _DIGITS = 1
+
+
+def since(sampled: Sampled, begin_ns: int) -> Sampled:
+    """The looks from a moment on."""
+    devices = []
+    for device in sampled.devices:
+        first = sum(reading.at_ns < begin_ns for reading in device.readings)
+        devices.append(
+            replace(
+                device,
+                readings=device.readings[first:],
+                foreign=device.foreign[first:],
+                own_memory_bytes=device.own_memory_bytes[first:],
+            )
+        )
+    host = tuple(reading for reading in sampled.host if reading.at_ns >= begin_ns)
+    return replace(sampled, devices=tuple(devices), host=host)
 
 
 def telemetry(sampled: Sampled, windows: tuple[Window, ...], *, started_ns: int) -> Telemetry:

@@ -5,7 +5,7 @@ import pytest
 
 from harness.machine import sampler as sampler_module
 from harness.machine.host_probe import HostProbe
-from harness.machine.sampler import IDLE_NS, WATCH_EVERY, Sampler, Watched
+from harness.machine.sampler import KEPT_NS, WATCH_EVERY, Sampler, Watched
 from harness.machine.vendors.probing import FieldProbe
 from harness.machine.watch import HUNG, Watch
 from harness.values.facts import Device
@@ -98,11 +98,11 @@ def test_what_was_seen_long_before_the_container_is_not_kept() -> None:
     seen = []
     sampler = sampler_of(Watched(device=CARD, probe=probe), clock=lambda: now[0]).start()
     wait_for(sampler.latest)
-    now[0] = 10 * IDLE_NS
+    now[0] = 10 * KEPT_NS
     wait_for(lambda: sampler.latest()[0][1].at_ns == now[0])
     sampler.started("c1")
     seen = sampler.stop().devices[0].readings
-    assert {reading.at_ns for reading in seen} == {10 * IDLE_NS}
+    assert {reading.at_ns for reading in seen} == {10 * KEPT_NS}
 
 
 def test_a_container_is_looked_for_once() -> None:

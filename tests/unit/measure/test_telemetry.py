@@ -8,7 +8,7 @@ import pytest
 from harness.formats import llama_bench
 from harness.measure.series import Series, thinned
 from harness.measure.summaries import baseline, summarise_device, summarise_host
-from harness.measure.telemetry import MOST_HOST_POINTS, MOST_POINTS, telemetry
+from harness.measure.telemetry import MOST_HOST_POINTS, MOST_POINTS, since, telemetry
 from harness.measure.windows import windows
 from harness.store.codec import decode, encode
 from harness.values.container import Line
@@ -301,3 +301,15 @@ def test_a_container_that_was_found_late_used_cpu_time_in_the_rest_of_the_window
     assert summarise_host(looks(0), window).container_cpu_ns == 10 * S
     assert summarise_host(looks(4), window).container_cpu_ns == 10 * S
     assert summarise_host(looks(6), window).container_cpu_ns is None
+
+
+def test_looks_from_a_moment_on_keep_what_belongs_to_them() -> None:
+    readings = tuple(DeviceReading(at_ns=at) for at in (1, 2, 3))
+    device = SampledDevice(
+        device=CARD, asked=True, readings=readings, foreign=(7, 8, 9), own_memory_bytes=(None, 20, 30)
+    )
+    host = tuple(HostReading(at_ns=at) for at in (1, 2))
+    kept = since(Sampled(interval_ms=100, devices=(device,), host=host), 2)
+    assert [reading.at_ns for reading in kept.devices[0].readings] == [2, 3]
+    assert (kept.devices[0].foreign, kept.devices[0].own_memory_bytes) == ((8, 9), (20, 30))
+    assert [reading.at_ns for reading in kept.host] == [2]
