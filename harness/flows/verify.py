@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def findings_of(folder: Path, workspace: Workspace) -> tuple[Audit, tuple[Findin
 def _written_again(folder: Path, *, simulated: bool) -> list[Finding]:
     """Report and charts, written again from the samples and compared."""
     try:
-        files = render_report(folder, simulated=simulated)
+        files = render_report(folder, simulated=simulated, name=_written_as(folder))
     except InputError as error:
         return [Finding(where="report.md", what=f"cannot be computed again: {error.what}")]
     findings = _report_lines(folder, files[REPORT].split("\n"))
@@ -79,6 +80,22 @@ def _written_again(folder: Path, *, simulated: bool) -> list[Finding]:
         for path in stray_charts(folder, files)
     ]
     return [finding for finding in findings if finding.what]
+
+
+def _written_as(folder: Path) -> str:
+    """The name that the folder had when its report was written: a copy may have another one.
+
+    Only its own, that of a matrix measured in it, or that of a reproduction of one is taken for such a name.
+    """
+    try:
+        text = (folder / REPORT).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return folder.name
+    matrices = "|".join(re.escape(session.matrix) for session in read_sessions(folder).values())
+    said = re.search(
+        rf"^\./bench reproduce reports/((?:{matrices})(?:\.reproduction-[0-9]+)?)(?= |$)", text, re.MULTILINE
+    )
+    return said[1] if said else folder.name
 
 
 def _unlike(folder: Path, path: str, wanted: str) -> Finding:

@@ -43,8 +43,11 @@ def _marked(block: Block) -> Block:
     return block
 
 
-def read_data(folder: Path, *, simulated: bool = False) -> ReportData:
+def read_data(folder: Path, *, simulated: bool = False, name: str = "") -> ReportData:
     """What a report is made of.
+
+    Args:
+        name: of the folder where the report was written; its present one where it is left out.
 
     Raises:
         InputError: there are no records, or they are damaged.
@@ -52,15 +55,18 @@ def read_data(folder: Path, *, simulated: bool = False) -> ReportData:
     rows = imported_rows(folder.name, read_imports(folder))
     only = bool(rows) and not any((folder / "records").glob("*.jsonl"))
     return ReportData(
-        name=folder.name,
+        name=name or folder.name,
         machines=() if only else read_results(folder, simulated=simulated),
         imported=rows,
         reproductions=read_reproductions(folder),
     )
 
 
-def render_report(folder: Path, *, simulated: bool = False) -> Mapping[str, str]:
+def render_report(folder: Path, *, simulated: bool = False, name: str = "") -> Mapping[str, str]:
     """The text of `report.md`, its charts and its page by their paths in the folder, from the records.
+
+    Args:
+        name: see `read_data`.
 
     Raises:
         InputError: there are no records, or they are damaged.
@@ -68,7 +74,7 @@ def render_report(folder: Path, *, simulated: bool = False) -> Mapping[str, str]
     # It takes half a second and 40 MB, which a machine that measures must not pay before its report is written.
     from harness.report.writers import svg  # noqa: PLC0415
 
-    data = read_data(folder, simulated=simulated)
+    data = read_data(folder, simulated=simulated, name=name)
     blocks = report_blocks(data)
     charts = {markdown.chart_path(block): svg.write(block) for block in blocks if isinstance(block, Chart)}
     rows = (*rows_of(data.name, data.machines, data.reproductions), *data.imported)

@@ -18,6 +18,7 @@ from harness.errors import CellsFailedError, InputError
 from harness.flows import prepare as prepare_flow
 from harness.flows.verify import findings_of, verify
 from harness.flows.workspace import CHECKOUT, Workspace
+from harness.report.report import write_report
 from harness.store.records import canonical
 
 Made = tuple[Path, Workspace]
@@ -60,6 +61,18 @@ def test_what_the_harness_wrote_is_verified(made: Made) -> None:
 
 def test_the_demo_that_is_shipped_is_verified() -> None:
     verify(str(CHECKOUT / "reports/demo"))
+
+
+@pytest.mark.parametrize("again", ["", ".reproduction-2"])
+def test_a_copy_under_another_name_is_still_what_was_measured(made: Made, again: str) -> None:
+    folder, workspace = made
+    copied = folder.rename(folder.with_name(f"{folder.name}{again}"))
+    write_report(copied)
+    elsewhere = shutil.copytree(copied, folder.with_name("copied elsewhere"))
+    assert said((elsewhere, workspace)) == []
+    report = elsewhere / "report.md"
+    report.write_text(report.read_text().replace(f"reports/{copied.name}", "reports/something-else"))
+    assert any("reports/something-else" in finding for finding in said((elsewhere, workspace)))
 
 
 def test_a_number_in_a_table_is_found_with_its_line_and_both_values(made: Made) -> None:
