@@ -145,6 +145,15 @@ def _generated(cell: Cell) -> int:
     return cell.test.n_gen * cell.test.n_parallel
 
 
+def _figure(name: str, title: str, unit: str, *, higher_is_better: bool) -> tuple[Metric, Metric]:
+    """A figure that a program printed, and the standard error that it printed beside it."""
+    error = f"{name}_error"
+    return (
+        Metric(name=name, title=title, unit=unit, higher_is_better=higher_is_better, of=_first(name)),
+        Metric(name=error, title=f"{title}, error", unit=unit, higher_is_better=None, of=_first(error)),
+    )
+
+
 METRICS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
     {
         BENCH: (Metric(name="tokens_per_s", title="Tokens/s", unit="tokens/s", higher_is_better=True, of=_bench_rate),),
@@ -214,34 +223,10 @@ METRICS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
             ),
         ),
         QUALITY: (
-            Metric(
-                name="perplexity",
-                title="Perplexity",
-                unit="perplexity",
-                higher_is_better=False,
-                of=_first("perplexity"),
-            ),
-            Metric(
-                name="perplexity_ratio",
-                title="Ratio to the base's",
-                unit="ratio",
-                higher_is_better=False,
-                of=_first("perplexity_ratio"),
-            ),
-            Metric(
-                name="kl_divergence",
-                title="KL divergence",
-                unit="nats",
-                higher_is_better=False,
-                of=_first("kl_divergence"),
-            ),
-            Metric(
-                name="same_top_percent",
-                title="Same most likely token",
-                unit="percent",
-                higher_is_better=True,
-                of=_first("same_top_percent"),
-            ),
+            *_figure("perplexity", "Perplexity", "perplexity", higher_is_better=False),
+            *_figure("perplexity_ratio", "Ratio to the base's", "ratio", higher_is_better=False),
+            *_figure("kl_divergence", "KL divergence", "nats", higher_is_better=False),
+            *_figure("same_top_percent", "Same most likely token", "percent", higher_is_better=True),
         ),
     }
 )
