@@ -78,3 +78,39 @@ def fit(
         ),
         as_json=json,
     )
+
+
+@task(
+    help={
+        "file": "matrix file: its first llama-bench cell is what the wins are tried on",
+        "only": "only claims whose name holds this, such as 'flash attention'",
+        "preset": "of the comparison: standard (default) or rigorous",
+        "gate_wait": "seconds to wait for a quiet machine before each run (default 300)",
+        "fresh": "start again",
+        "json": "print JSON",
+    },
+    iterable=["only"],
+)
+@_told
+def wins(
+    _context: Context,
+    file: str = "demo.yaml",
+    only: list[str] | None = None,
+    preset: str = "standard",
+    gate_wait: float = 300.0,
+    fresh: bool = False,
+    json: bool = False,
+) -> None:
+    """Try the quick wins of performance guides on this machine, and say which are true here, and what to start."""
+    from harness.flows.wins import WinsRequest, show_wins
+
+    show_wins(
+        WinsRequest(
+            file=file,
+            only=tuple(only or ()),
+            preset=preset,
+            gate_wait_s=float(gate_wait),
+            fresh=fresh,
+            as_json=json,
+        )
+    )

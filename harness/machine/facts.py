@@ -48,6 +48,11 @@ def cpu_model(roots: MachineRoots | None = None) -> str:
     return platform.machine()
 
 
+def logical_cores() -> int:
+    """Logical cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def physical_cores(roots: MachineRoots | None = None, *, usable: frozenset[int] | None = None) -> int:
     """Physical cores among the CPUs that this process may use.
 
@@ -159,7 +164,7 @@ def read_machine_facts(
         kernel=read_text(roots.proc / "sys/kernel/osrelease") or platform.release(),
         cpu_model=cpu_model(roots),
         cpu_cores=physical_cores(roots),
-        cpu_threads=len(os.sched_getaffinity(0)),
+        cpu_threads=logical_cores(),
         cpu_flags=cpu_flags(roots),
         memory_bytes=memory_in_all(roots),
         swap_bytes=_meminfo(roots, "SwapTotal"),

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 
 from harness.formats import llama_batched, llama_log
 from harness.formats.llama_batched import BatchedRow
-from harness.measure import placement
 from harness.measure.common_options import head, program_options
 from harness.measure.diagnosis import diagnose
-from harness.measure.log_proof import asked_device, loaded_backend, outcome_of, release_build, seen_working
+from harness.measure.log_proof import log_findings, outcome_of
 from harness.measure.placement import Finding, contradicted, proven, unobservable
 from harness.measure.windows import IDLE, LOAD
-from harness.values.backend import BACKENDS
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.container import ContainerExit, Passthrough
@@ -41,7 +39,7 @@ class BatchedBench:
         *,
         passthrough: Passthrough,
         repetitions: int,
-        verbose: bool,  # noqa: ARG002 - it logs enough without -v
+        verbose: bool,
     ) -> tuple[str, ...] | Failure:
         """One process for all numbers of sequences of one shape, in a context that holds the most of them."""
         flags = program_options(image, PROGRAM)
@@ -60,6 +58,7 @@ class BatchedBench:
             *("-npp", str(test.n_prompt), "-ntg", str(test.n_gen)),
             *("-npl", ",".join(str(n) for n in sequences * repetitions)),
             *("--output-format", "jsonl"),
+            *(("-v",) if verbose else ()),
         )
 
     def client(self, cells: Sequence[Cell], *, repetitions: int) -> None:
@@ -88,9 +87,9 @@ class BatchedBench:
                 found.append(Window(name=cell.id, begin_ns=end_ns - round(last.t_s * _S), end_ns=end_ns))
         return tuple(sorted(found, key=lambda window: window.begin_ns))
 
-    def log(self, ended: ContainerExit, *, verbose: bool) -> LogFacts:  # noqa: ARG002 - it always logs
-        """It logs what it loads in every run."""
-        return llama_log.read(line.text for line in ended.stderr)
+    def log(self, ended: ContainerExit, *, verbose: bool) -> LogFacts | None:
+        """Only a run with `-v` logs what it loads."""
+        return llama_log.read(line.text for line in ended.stderr) if verbose else None
 
     def judge(
         self,
@@ -111,18 +110,15 @@ def _rows(ended: ContainerExit) -> tuple[BatchedRow, ...]:
     return llama_batched.read(line.text for line in ended.stdout)
 
 
-def _judged(cell: Cell, rows: Sequence[BatchedRow], ended: ContainerExit, log: LogFacts, asked: Asked) -> Outcome:
+def _judged(
+    cell: Cell, rows: Sequence[BatchedRow], ended: ContainerExit, log: LogFacts | None, asked: Asked
+) -> Outcome:
     if len(rows) < asked.repetitions:
         return Outcome(cell=cell.id, failure=_missing(cell, rows, ended, asked))
-    is_gpu = BACKENDS[asked.backend].is_gpu
     findings = [
-        release_build(log),
         unobservable("build", "llama-batched-bench does not tell its build"),
         _parameters(cell, rows[-1]),
-        loaded_backend(log, asked.passthrough, BACKENDS[asked.backend]),
-        *((asked_device(log, asked.passthrough),) if is_gpu else ()),
-        *placement.findings(cell, log, device=asked.passthrough.device, is_gpu=is_gpu),
-        *(seen_working(cell, log, asked) if is_gpu else ()),
+        *log_findings(cell, log, asked),
     ]
     samples = tuple(max(1, round(row.t_tg_s * _S)) for row in rows)
     series: dict[str, tuple[int | float, ...]] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.formats.llama_log import not_a_release_build
-from harness.measure import during
+from harness.measure import during, placement
 from harness.measure.device_match import SeenDevice, compare
 from harness.measure.placement import Finding, contradicted, proven, unobservable
-from harness.values.backend import Backend
+from harness.values.backend import BACKENDS, Backend
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.container import Passthrough
@@ -39,6 +39,8 @@ def loaded_backend(log: LogFacts, passthrough: Passthrough, backend: Backend) ->
         if log.devices:
             used = ", ".join(log.devices)
             return contradicted("device", f"the log says that it uses {used}", Reason.WRONG_DEVICE)
+        if not log.libraries and not log.model_buffers:
+            return unobservable("device", "the log says neither what was loaded nor where the weights lie")
         return proven("device", f"-dev {passthrough.device}, and the log names no device (loaded: {loaded})")
     if backend.registry_name in log.libraries:
         return proven("backend", f"loaded: {loaded}")
@@ -69,10 +71,23 @@ def asked_device(log: LogFacts, passthrough: Passthrough) -> Finding:
     return unobservable("device", evidence) if Proof.UNOBSERVABLE in proofs else proven("device", evidence)
 
 
-def seen_working(cell: Cell, log: LogFacts, asked: Asked) -> tuple[Finding, ...]:
-    """What the device's driver saw: its memory grew by the model, and it was busy."""
-    software = any(device.software for device in asked.passthrough.expected)
-    return during.findings(cell, None, asked.telemetry, log=log, model=asked.model, software=software)
+def log_findings(cell: Cell, log: LogFacts | None, asked: Asked) -> list[Finding]:
+    """What the log of a verbose run proves; of the others only that it is no debug build is seen elsewhere.
+
+    Counted runs do not log what they do, which would cost time: they are the same command in a new container of the
+    same image, as with llama-bench.
+    """
+    backend = BACKENDS[asked.backend]
+    found: list[Finding] = []
+    if log is not None:
+        found += [release_build(log), loaded_backend(log, asked.passthrough, backend)]
+        found += [asked_device(log, asked.passthrough)] if backend.is_gpu else []
+        found += placement.findings(cell, log, device=asked.passthrough.device, is_gpu=backend.is_gpu)
+    if backend.is_gpu:
+        software = any(device.software for device in asked.passthrough.expected)
+        placed = log or asked.placed
+        found += during.findings(cell, None, asked.telemetry, log=placed, model=asked.model, software=software)
+    return found
 
 
 def outcome_of(

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness.formats import llama_log, llama_perplexity
-from harness.measure import placement
 from harness.measure.common_options import head, program_options
 from harness.measure.diagnosis import diagnose
-from harness.measure.log_proof import asked_device, loaded_backend, outcome_of, release_build, seen_working
+from harness.measure.log_proof import log_findings, outcome_of
 from harness.measure.placement import Finding, contradicted, proven, unobservable
 from harness.measure.windows import IDLE
-from harness.values.backend import BACKENDS
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.container import ContainerExit, Passthrough
@@ -60,11 +58,14 @@ class Quality:
         *,
         passthrough: Passthrough,
         repetitions: int,  # noqa: ARG002 - it always comes out the same
-        verbose: bool,  # noqa: ARG002 - it logs enough without -v
+        verbose: bool,
     ) -> tuple[str, ...] | Failure:
         """Over the text, beside the base's logits where there are any."""
         start = _start(cells[0], image, passthrough)
-        if isinstance(start, Failure) or not cells[0].test.against:
+        if isinstance(start, Failure):
+            return start
+        start += ("-v",) if verbose else ()
+        if not cells[0].test.against:
             return start
         return (*start, "--kl-divergence", "--kl-divergence-base", LOGITS_PATH)
 
@@ -86,9 +87,9 @@ class Quality:
         end_ns = max(ended.ended_ns, ended.started_ns)
         return (*found, *(Window(name=c.id, begin_ns=ended.started_ns, end_ns=end_ns, untimed=True) for c in cells))
 
-    def log(self, ended: ContainerExit, *, verbose: bool) -> LogFacts:  # noqa: ARG002 - it always logs
-        """It logs what it loads in every run."""
-        return llama_log.read(line.text for line in ended.stderr)
+    def log(self, ended: ContainerExit, *, verbose: bool) -> LogFacts | None:
+        """Only a run with `-v` logs what it loads."""
+        return llama_log.read(line.text for line in ended.stderr) if verbose else None
 
     def judge(
         self,
@@ -103,20 +104,15 @@ class Quality:
         return tuple(_judged(cell, figures, ended, log, asked) for cell in cells)
 
 
-def _judged(cell: Cell, figures: dict[str, float], ended: ContainerExit, log: LogFacts, asked: Asked) -> Outcome:
+def _judged(cell: Cell, figures: dict[str, float], ended: ContainerExit, log: LogFacts | None, asked: Asked) -> Outcome:
     wanted = ("perplexity", "kl_divergence") if cell.test.against else ("perplexity",)
     lacking = [name for name in wanted if name not in figures]
     if lacking or ended.exit_code != 0:
         return Outcome(cell=cell.id, failure=_without_figures(lacking, ended, asked))
-    is_gpu = BACKENDS[asked.backend].is_gpu
     findings = [
-        release_build(log),
         unobservable("build", "llama-perplexity does not tell its build"),
         _chunks(figures),
-        loaded_backend(log, asked.passthrough, BACKENDS[asked.backend]),
-        *((asked_device(log, asked.passthrough),) if is_gpu else ()),
-        *placement.findings(cell, log, device=asked.passthrough.device, is_gpu=is_gpu),
-        *(seen_working(cell, log, asked) if is_gpu else ()),
+        *log_findings(cell, log, asked),
     ]
     samples = (max(1, ended.ended_ns - ended.started_ns),)
     series = {name: (value,) for name, value in figures.items()}

@@ -9,20 +9,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from statistics import fmean
 
 from harness.formats import llama_log, llama_server
-from harness.measure import placement
 from harness.measure.common_options import head, program_options
 from harness.measure.diagnosis import diagnose
-from harness.measure.log_proof import asked_device, loaded_backend, outcome_of, release_build, seen_working
+from harness.measure.log_proof import log_findings, outcome_of
 from harness.measure.parameters import unsupported
 from harness.measure.placement import Finding, contradicted, proven, unobservable
 from harness.measure.server_client import SHARED_FOLDER, SOCKET_NAME, ServerClient
 from harness.measure.windows import IDLE, LOAD
-from harness.values.backend import BACKENDS
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.container import ContainerExit, Passthrough
@@ -35,6 +34,7 @@ from harness.values.telemetry import Window
 
 PROGRAM = "llama-server"
 _SPARE_TOKENS = 16
+_CONTEXT_STEP = 256
 _CACHED_SHARE = 0.9
 """Of a prefix that has to come from the server's cache: it may compute a last part of it again."""
 
@@ -51,7 +51,7 @@ class Server:
         *,
         passthrough: Passthrough,
         repetitions: int,  # noqa: ARG002 - the client repeats
-        verbose: bool,  # noqa: ARG002 - it logs enough without -v, and every token with it
+        verbose: bool,
     ) -> tuple[str, ...] | Failure:
         """A server without a network: it listens on a socket in a folder that it shares with its client."""
         first = cells[0]
@@ -64,11 +64,14 @@ class Server:
         if any(cell.test.n_depth for cell in cells) and "--cache-reuse" not in flags and "--slots" not in flags:
             return unsupported("this server cannot be asked to keep a prefix")
         slots = first.test.n_parallel
-        context = max(cell.test.n_depth + cell.test.n_prompt + cell.test.n_gen for cell in cells) + _SPARE_TOKENS
+        longest = max(cell.test.n_depth + cell.test.n_prompt + cell.test.n_gen for cell in cells) + _SPARE_TOKENS
+        # What is no multiple is rounded, which is downwards for several slots.
+        context = math.ceil(longest / _CONTEXT_STEP) * _CONTEXT_STEP
         own = ["--host", f"{SHARED_FOLDER}/{SOCKET_NAME}", "-np", str(slots), "-c", str(slots * context), "--metrics"]
         # Prompts of earlier requests are not to be found in the host's memory.
         own += ["-cram", "0"] if "-cram" in flags else []
         own += ["--no-webui"] if "--no-webui" in flags else ["--no-ui"] if "--no-ui" in flags else []
+        own += ["-v"] if verbose else []
         own += ["--swa-full"] if any(cell.test.n_depth for cell in cells) and "--swa-full" in flags else []
         return (*start, *own)
 
@@ -93,9 +96,9 @@ class Server:
                 found.append(Window(name=cell.id, begin_ns=begin, end_ns=end, untimed=True))
         return tuple(found)
 
-    def log(self, ended: ContainerExit, *, verbose: bool) -> LogFacts:  # noqa: ARG002 - it always logs
-        """It logs what it loads in every run."""
-        return llama_log.read(line.text for line in ended.stderr)
+    def log(self, ended: ContainerExit, *, verbose: bool) -> LogFacts | None:
+        """Only a run with `-v` logs what it loads."""
+        return llama_log.read(line.text for line in ended.stderr) if verbose else None
 
     def judge(
         self, cells: Sequence[Cell], ended: ContainerExit, heard: Heard | None, asked: Asked
@@ -106,7 +109,7 @@ class Server:
         return tuple(_judged(cell, ended, heard, log, asked) for cell in cells)
 
 
-def _judged(cell: Cell, ended: ContainerExit, heard: Heard, log: LogFacts, asked: Asked) -> Outcome:
+def _judged(cell: Cell, ended: ContainerExit, heard: Heard, log: LogFacts | None, asked: Asked) -> Outcome:
     if heard.ready_ns is None:
         return Outcome(cell=cell.id, failure=_not_ready(ended, heard, asked))
     loading = cell.test.measurement == LOADING
@@ -114,14 +117,9 @@ def _judged(cell: Cell, ended: ContainerExit, heard: Heard, log: LogFacts, asked
     problem = _problem(cell, repetitions, asked.repetitions) if not loading else ""
     if problem:
         return Outcome(cell=cell.id, failure=_unanswered(problem, ended, heard, asked))
-    is_gpu = BACKENDS[asked.backend].is_gpu
     findings = [
-        release_build(log),
         _build(heard, asked.image),
-        loaded_backend(log, asked.passthrough, BACKENDS[asked.backend]),
-        *((asked_device(log, asked.passthrough),) if is_gpu else ()),
-        *placement.findings(cell, log, device=asked.passthrough.device, is_gpu=is_gpu),
-        *(seen_working(cell, log, asked) if is_gpu else ()),
+        *log_findings(cell, log, asked),
     ]
     load_ns = max(1, heard.ready_ns - ended.started_ns)
     if loading:

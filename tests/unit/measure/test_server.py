@@ -56,7 +56,12 @@ def served():
 def judged(cells, heard, *, repetitions=3, stderr=LOADED, **ended):
     end = make_ended(stderr=stderr, **({"exit_code": 0} | ended))
     asked = Asked(
-        passthrough=Passthrough(), backend="cpu", image=make_image_facts(), model=TINY, repetitions=repetitions
+        passthrough=Passthrough(),
+        backend="cpu",
+        image=make_image_facts(),
+        model=TINY,
+        repetitions=repetitions,
+        verbose=True,
     )
     return Server().judge(cells, end, heard, asked)
 
@@ -182,7 +187,8 @@ def test_the_command_line_has_no_network_and_a_context_for_everything_at_once():
     options = dict(itertools.pairwise(argv))
     assert options["--host"] == "/shared/llama.sock"
     assert options["-np"] == "2"
-    assert int(options["-c"]) == 2 * (100 + 4 + 16)
+    assert int(options["-c"]) == 2 * 256
+    assert "-v" in argv
     assert (options["-dev"], options["-fit"], options["-fa"], options["-cram"]) == ("none", "off", "off", "0")
 
 
