@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from invoke import Context, task
 
-from tasks_predicting import fit, whatif
+from tasks_predicting import fit, whatif, wins
 from tasks_sharing import export, import_, merge
 from tasks_told import told as _told
 
-__all__ = ["export", "fit", "import_", "merge", "whatif"]
+__all__ = ["export", "fit", "import_", "merge", "whatif", "wins"]
 
 
 @task(

@@ -1,4 +1,4 @@
-"""The tasks of `invoke` that predict and run nothing; see `tasks.py`."""
+"""The tasks of `invoke` that say what would be faster: predicted from data sheets, or tried; see `tasks.py`."""
 
 from __future__ import annotations
 
