@@ -160,6 +160,11 @@ def image_facts():
 
 
 @pytest.fixture
+def model_facts():
+    return make_model_facts
+
+
+@pytest.fixture
 def judging():
     """A run of the tiny model by the name of its capture."""
 
