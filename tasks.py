@@ -128,7 +128,7 @@ def report(_context: Context, file: str = "demo.yaml", publish: bool = False) ->
         "report": "a folder, a name under reports/, or a file of records: once for its arms, twice to compare two",
         "by": "compare the cells of one report that differ in this field only, such as flash_attn or image",
         "image": "twice: measure two images against each other",
-        "build": "twice: measure the images of two Dockerfiles in images/ against each other",
+        "build": "twice: measure two builds of images/ against each other, such as cpu-bench@b6110 and cpu-bench",
         "setting": "twice: measure two settings against each other, such as flash_attn=1,n_ubatch=1024",
         "model": "for measuring: a name of the registry, or a GGUF file",
         "backend": "for measuring (default cpu)",

@@ -14,12 +14,12 @@ from pathlib import Path
 from harness.artifacts.base_image import Host, base_tag, ensure_base
 from harness.artifacts.build_log import BuildLog, Progress, build_error
 from harness.artifacts.dockerfile import Dockerfile, check_architectures, read_dockerfile
-from harness.artifacts.llama_source import LlamaPin, fetch_source, read_pin, write_context
+from harness.artifacts.llama_source import LlamaPin, fetch_source, write_context
+from harness.artifacts.pins import read_source
 from harness.artifacts.recipe import CORE, Recipe, image_tag, recipe_for
 from harness.errors import InputError, MachineError
 from harness.values.protocols import ImageStore, ImageStoreError
 
-PIN_FILE = "llama.cpp.yaml"
 RECIPE_LABEL = "llama-bench-harness.recipe"
 BASE_LABEL = "llama-bench-harness.base"
 CORE_BYTES = 1_500_000_000
@@ -62,13 +62,15 @@ def present_build(
 
     A base image that was removed meanwhile is no reason to build again: the image remembers which it stands on.
     """
-    described = store.inspect(image_tag(name, pin, architectures))
+    own_file = read_dockerfile(name, images)
+    described = store.inspect(image_tag(name, pin, architectures, on_core=own_file.on_core))
     if described is None:
         return None
     labels = labels_of(described)
     own_base = labels.get(BASE_LABEL, "")
-    suite, core_suite = (read_dockerfile(file, images).suite for file in (name, CORE))
-    bases = {suite: own_base, core_suite: labels.get(CORE_BASE_LABEL, own_base)}
+    bases = {own_file.suite: own_base}
+    if own_file.on_core:
+        bases[read_dockerfile(CORE, images).suite] = labels.get(CORE_BASE_LABEL, own_base)
     for known in bases:
         base = store.inspect(base_tag(known))
         if base is not None:
@@ -85,6 +87,7 @@ def ensure_built(
     cache: Path,
     say: Say,
     progress: Progress,
+    llama_source: str = "",
     architectures: Sequence[str] = (),
     host: Host | None = None,
     may_install: bool = True,
@@ -98,38 +101,43 @@ def ensure_built(
         cache: the harness's cache folder: source, logs.
         say: told each step, a line each.
         progress: told `(text, done, total)` many times while something is compiled; None where there is no count.
+        llama_source: name of a source in `images/sources/`; empty for the one that everything is built from.
         architectures: what to compile for; empty for the Dockerfile's own choice.
         host: the machine, for making a base image; this one if None.
         may_install: whether mmdebstrap may be installed.
 
     Raises:
-        InputError: no such Dockerfile, architectures for one that takes none, a wrong pin, or a source that is not the
-            pinned one.
+        InputError: no such Dockerfile or source, architectures for one that takes none, a wrong pin, or what was
+            fetched is not what is pinned.
         ArtifactError: base, source or build failed.
         MachineError: not enough disk space.
     """
     check_build_name(name, images)
     check_architectures(name, architectures, images)
-    pin = read_pin(images / PIN_FILE)
+    pin = read_source(llama_source, images)
     recipe = present_build(name, pin=pin, images=images, store=store, architectures=architectures)
     if recipe is not None:
         return recipe
     own_file = read_dockerfile(name, images)
     bases = {
         suite: ensure_base(suite, store=store, cache=cache, say=say, host=host, may_install=may_install).id
-        for suite in dict.fromkeys((read_dockerfile(CORE, images).suite, own_file.suite))
+        for suite in dict.fromkeys((read_dockerfile(CORE, images).suite, own_file.suite)[not own_file.on_core :])
     }
     recipe = recipe_for(name, pin=pin, images=images, bases=bases, architectures=architectures)
     step = _Step(images=images, store=store, cache=cache, progress=progress)
-    if store.inspect(recipe.core_tag) is None:
-        _check_space(CORE_BYTES + own_file.needs_bytes, store, f"the core and {name}")
+    source: Path | None = None
+    if not own_file.on_core:
+        _check_space(own_file.needs_bytes, store, name)
         source = fetch_source(pin, cache=cache, say=say)
+    elif store.inspect(recipe.core_tag) is None:
+        _check_space(CORE_BYTES + own_file.needs_bytes, store, f"the core and {name}")
+        fetched = fetch_source(pin, cache=cache, say=say)
         say(f"building the core of llama.cpp b{pin.build_number} (20 CPU-minutes or more, once)")
-        step.build(CORE, tag=recipe.core_tag, build_args=recipe.core_args, labels={}, source=source)
+        step.build(CORE, tag=recipe.core_tag, build_args=recipe.core_args, labels={}, source=fetched)
     else:
         _check_space(own_file.needs_bytes, store, name)
     say(f"building {recipe.tag}{_cost(own_file)}")
-    step.build(name, tag=recipe.tag, build_args=recipe.build_args, labels=_labels(recipe), source=None)
+    step.build(name, tag=recipe.tag, build_args=recipe.build_args, labels=_labels(recipe), source=source)
     return recipe
 
 

@@ -19,6 +19,7 @@ BACKEND_BYTES = 1_500_000_000
 
 _BASE = re.compile(r"^ARG BASE=debian:([a-z]+)-slim$", re.MULTILINE)
 _ARCHITECTURES = re.compile(r"^ARG ARCHITECTURES=\"([^\"]+)\"$", re.MULTILINE)
+_CORE = re.compile(r"^ARG CORE$", re.MULTILINE)
 _NEEDS = re.compile(r"^# needs: ([0-9]+) GB$", re.MULTILINE)
 
 
@@ -30,6 +31,7 @@ class Dockerfile:
         name: without its ending; content: its bytes.
         suite: Debian suite of its base image, from the default of its argument `BASE`.
         architectures: the default of its argument `ARCHITECTURES`; empty where it has none.
+        on_core: whether it starts from the core, by its argument `CORE`; else it is built from the source by itself.
         needs_bytes: free space that a build takes where the engine keeps its images.
     """
 
@@ -38,6 +40,7 @@ class Dockerfile:
     suite: str
     architectures: tuple[str, ...]
     needs_bytes: int
+    on_core: bool
 
 
 def read_dockerfile(name: str, images: Path) -> Dockerfile:
@@ -67,6 +70,7 @@ def read_dockerfile(name: str, images: Path) -> Dockerfile:
         suite=base[1],
         architectures=tuple(architectures[1].split()) if architectures else (),
         needs_bytes=int(needs[1]) * 1_000_000_000 if needs else BACKEND_BYTES,
+        on_core=_CORE.search(text) is not None,
     )
 
 

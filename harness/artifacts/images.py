@@ -11,7 +11,6 @@ from harness.artifacts.answers import Answers, Probe, ask, known_answers
 from harness.artifacts.base_image import Host
 from harness.artifacts.build import (
     BASE_LABEL,
-    PIN_FILE,
     RECIPE_LABEL,
     Say,
     check_build_name,
@@ -20,8 +19,8 @@ from harness.artifacts.build import (
     present_build,
 )
 from harness.artifacts.build_log import Progress
-from harness.artifacts.dockerfile import check_architectures
-from harness.artifacts.llama_source import LlamaPin, read_pin
+from harness.artifacts.dockerfile import check_architectures, read_dockerfile
+from harness.artifacts.pins import read_source
 from harness.artifacts.pull import digest_of, ensure_pulled, parse_reference
 from harness.artifacts.recipe import image_tag, normal
 from harness.errors import ArtifactError, InputError
@@ -71,6 +70,7 @@ def check_image_source(source: ImageSource, *, images: Path = IMAGES) -> None:
     if source.build:
         check_build_name(source.build, images)
         check_architectures(source.build, source.architectures, images)
+        read_source(source.llama_source, images)
     else:
         parse_reference(source.ref)
 
@@ -109,7 +109,7 @@ def prepare_image(
         MachineError: not enough disk space.
     """
     check_image_source(source, images=images)
-    ref = f"images/{source.build}.Dockerfile" if source.build else source.ref
+    ref = source.origin
     described: Mapping[str, object] | None
     if source.image_id:
         described = _as_locked(source, ref, store)
@@ -121,6 +121,7 @@ def prepare_image(
             cache=cache,
             say=say,
             progress=progress,
+            llama_source=source.llama_source,
             architectures=source.architectures,
             host=host,
             may_install=may_install,
@@ -178,25 +179,26 @@ def known_images(
     Raises:
         InputError: an unknown build or malformed reference among the sources.
     """
-    pin = read_pin(images / PIN_FILE)
     rows = []
     for source in sources:
         check_image_source(source, images=images)
         if source.build:
-            origin, tag = f"images/{source.build}.Dockerfile", image_tag(source.build, pin, source.architectures)
+            pin = read_source(source.llama_source, images)
+            on_core = read_dockerfile(source.build, images).on_core
+            tag = image_tag(source.build, pin, source.architectures, on_core=on_core)
         else:
-            origin, tag = source.ref, parse_reference(source.ref).pullable
+            tag = parse_reference(source.ref).pullable
         described = store.inspect(tag)
         if described is None:
-            rows.append(ImageRow(name=source.name, origin=origin, tag=tag, present=False))
+            rows.append(ImageRow(name=source.name, origin=source.origin, tag=tag, present=False))
             continue
-        current = not source.build or _is_current(source, pin, images=images, store=store)
+        current = not source.build or _is_current(source, images=images, store=store)
         answers = known_answers(str(described["Id"]), source.binary_dir, cache)
         size = described.get("Size")
         rows.append(
             ImageRow(
                 name=source.name,
-                origin=origin,
+                origin=source.origin,
                 tag=tag,
                 present=current,
                 size_bytes=size if isinstance(size, int) else None,
@@ -207,7 +209,8 @@ def known_images(
     return tuple(rows)
 
 
-def _is_current(source: ImageSource, pin: LlamaPin, *, images: Path, store: ImageStore) -> bool:
+def _is_current(source: ImageSource, *, images: Path, store: ImageStore) -> bool:
+    pin = read_source(source.llama_source, images)
     found = present_build(source.build, pin=pin, images=images, store=store, architectures=source.architectures)
     return found is not None
 

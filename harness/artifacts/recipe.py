@@ -29,7 +29,7 @@ class Recipe:
         architectures: what it is compiled for, as the driver names it; empty for the Dockerfile's own choice.
         suite, base_id: Debian suite and content id of the base image.
         core_suite, core_base_id: of the base image that the core stands on: the same, or an older one.
-        core_sha256: hash of what the core is made from.
+        core_sha256: hash of what the core is made from; empty for an image that stands on none.
         sha256: hash of what the image is made from.
     """
 
@@ -51,7 +51,7 @@ class Recipe:
     @property
     def tag(self) -> str:
         """Name of the image, in the manner of the official ones."""
-        return image_tag(self.name, self.pin, self.architectures)
+        return image_tag(self.name, self.pin, self.architectures, on_core=bool(self.core_sha256))
 
     @property
     def core_args(self) -> Mapping[str, str]:
@@ -66,12 +66,16 @@ class Recipe:
     def build_args(self) -> Mapping[str, str]:
         """Build arguments of the image."""
         chosen = {"ARCHITECTURES": " ".join(self.architectures)} if self.architectures else {}
-        return {**self.core_args, "BASE": base_tag(self.suite), "CORE": self.core_tag, **chosen}
+        core = {"CORE": self.core_tag} if self.core_sha256 else {}
+        return {**self.core_args, "BASE": base_tag(self.suite), **core, **chosen}
 
 
-def image_tag(name: str, pin: LlamaPin, architectures: Sequence[str] = ()) -> str:
-    """Name of the image that the Dockerfile `name` makes from the pinned source for these architectures."""
-    tag = f"full-{name}-b{pin.build_number}"
+def image_tag(name: str, pin: LlamaPin, architectures: Sequence[str] = (), *, on_core: bool = True) -> str:
+    """Name of the image that the Dockerfile `name` makes from the pinned source for these architectures.
+
+    Only what stands on the core has all tools, which is what `full` means in the official names.
+    """
+    tag = f"full-{name}-b{pin.build_number}" if on_core else f"{name}-b{pin.build_number}"
     chosen = "-".join(normal(architectures))
     if len(chosen) > TAG_CHARACTERS:
         chosen = hashlib.sha256(chosen.encode()).hexdigest()[:12]
@@ -91,7 +95,9 @@ def recipe_for(
     Args:
         bases: content ids of base images, by suite: that of the core and that of the image.
     """
-    core_file, own_file = read_dockerfile(CORE, images), read_dockerfile(name, images)
+    own_file = read_dockerfile(name, images)
+    # What holds the source: the core, or the image itself.
+    core_file = read_dockerfile(CORE, images) if own_file.on_core else own_file
     core = _hash(
         {
             "base": bases[core_file.suite],
@@ -115,7 +121,7 @@ def recipe_for(
         base_id=bases[own_file.suite],
         core_suite=core_file.suite,
         core_base_id=bases[core_file.suite],
-        core_sha256=core,
+        core_sha256=core if own_file.on_core else "",
         sha256=_hash(parts),
     )
 

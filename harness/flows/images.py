@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from harness.artifacts.build import builds_in
 from harness.artifacts.dockerfile import read_dockerfile
 from harness.artifacts.images import ImageRow, known_images, prepare_image
+from harness.artifacts.pins import sources_in
 from harness.flows.console import Display
 from harness.flows.engines import OpenEngine, open_engine
 from harness.flows.read_matrix import read_matrix
@@ -18,8 +19,13 @@ from harness.values.matrix import ImageSource
 def sources(file: str, workspace: Workspace) -> tuple[ImageSource, ...]:
     """The images that a matrix uses; without a matrix, everything that `images/` can build."""
     if not file:
-        names = (name for name in builds_in(workspace.images) if name != "core")
-        return tuple(ImageSource(name=name, build=name) for name in names)
+        found = []
+        for name in builds_in(workspace.images):
+            found.append(ImageSource(name=name, build=name))
+            if not read_dockerfile(name, workspace.images).on_core:
+                others = sources_in(workspace.images)
+                found += [ImageSource(name=f"{name}-{one}", build=name, llama_source=one) for one in others]
+        return tuple(found)
     plan = read_matrix(file, workspace)
     return tuple(plan.matrix.images[name] for name in dict.fromkeys(cell.image for cell in plan.cells))
 
@@ -27,10 +33,11 @@ def sources(file: str, workspace: Workspace) -> tuple[ImageSource, ...]:
 def split_by_cost(
     wanted: Iterable[ImageSource], workspace: Workspace
 ) -> tuple[tuple[ImageSource, ...], tuple[ImageSource, ...]]:
-    """Builds of minutes, and those that a GPU's compiler makes, which nobody should start by accident."""
+    """What is built unasked, and what is not: hours of a GPU's compiler, and what only comparisons need."""
     wanted = tuple(wanted)
-    slow = tuple(s for s in wanted if s.build and read_dockerfile(s.build, workspace.images).architectures)
-    return tuple(source for source in wanted if source not in slow), slow
+    files = {s.build: read_dockerfile(s.build, workspace.images) for s in wanted if s.build}
+    asked = tuple(s for s in wanted if s.build and (files[s.build].architectures or not files[s.build].on_core))
+    return tuple(source for source in wanted if source not in asked), asked
 
 
 def show_images(file: str, *, build: bool) -> None:
@@ -48,7 +55,9 @@ def show_images(file: str, *, build: bool) -> None:
             quick, slow = (wanted, ()) if file else split_by_cost(wanted, workspace)
             _ensure(quick, opened, workspace, display)
             for source in slow:
-                display.say(f"{source.name}: not built unasked, since it takes hours: name a matrix that uses it")
+                display.say(
+                    f"{source.name}: not built unasked: made when a matrix, a comparison or a bisection names it"
+                )
         rows = known_images(wanted, store=opened.images, cache=workspace.cache, images=workspace.images)
         display.say(render(rows))
         if not all(row.present for row in rows):

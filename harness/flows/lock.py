@@ -73,6 +73,7 @@ def _locked_image(source: ImageSource, opened: OpenEngine, workspace: Workspace,
         )
     return LockedImage(
         build=source.build,
+        source=source.llama_source,
         ref=source.ref,
         digest=resolved.digest,
         id="" if resolved.digest else facts.id,
@@ -145,7 +146,8 @@ def _table(lock: Lock) -> str:
         kind, what = ("digest", image.digest) if image.digest else ("content id", image.id)
         moving = "moving tag" if image.moving else ""
         shown = f"{kind} {what.removeprefix('sha256:')[:SHOWN_DIGITS]}"
-        rows.append((f"image {name}", image.ref or f"images/{image.build}.Dockerfile", _build(image), shown, moving))
+        origin = ImageSource(name=name, build=image.build, llama_source=image.source, ref=image.ref).origin
+        rows.append((f"image {name}", origin, _build(image), shown, moving))
     rows += [
         (f"model {name}", _short(model.source), "", f"SHA-256 {model.sha256[:SHOWN_DIGITS]}", "")
         for name, model in lock.models.items()

@@ -25,7 +25,7 @@ class TwoArms:
     """What the user asked for. Exactly one of `images`, `builds` and `settings` holds two things: the arms.
 
     Attributes:
-        images: references to pull. builds: names of Dockerfiles in `images/`.
+        images: references to pull. builds: names of Dockerfiles in `images/`, or with a source: `cpu-bench@b6110`.
         settings: parameters such as `flash_attn=1,n_ubatch=1024`.
         model: a name of the registry, or a GGUF file.
     """
@@ -113,9 +113,19 @@ def _arms(kind: str, values: Sequence[str]) -> tuple[dict[str, Any], list[Mappin
     """The images of a matrix, and what is changed in the cell of each arm."""
     if kind == "--setting":
         return {}, [_setting(value) for value in values]
-    key = "ref" if kind == "--image" else "build"
+    entry = build_entry if kind == "--build" else _ref_entry
     names = [f"arm-{label}" for label in LABELS]
-    return {name: {key: value} for name, value in zip(names, values, strict=True)}, [{"image": n} for n in names]
+    return {name: entry(value) for name, value in zip(names, values, strict=True)}, [{"image": n} for n in names]
+
+
+def build_entry(text: str) -> dict[str, str]:
+    """An image of a matrix from `cpu` or `cpu-bench@b6110`: a Dockerfile, and a source if not the usual one."""
+    build, _, source = text.partition("@")
+    return {"build": build, "source": source} if source else {"build": build}
+
+
+def _ref_entry(text: str) -> dict[str, str]:
+    return {"ref": text}
 
 
 def _setting(text: str) -> dict[str, Any]:

@@ -179,7 +179,8 @@ def _matrix(data: Mapping[str, Any], path: Path, content: bytes, registry: Mappi
 
 
 def _image_source(name: str, entry: Mapping[str, Any]) -> ImageSource:
-    return ImageSource(name=name, **{**entry, "architectures": tuple(entry.get("architectures", ()))})
+    fields = {**entry, "architectures": tuple(entry.get("architectures", ()))}
+    return ImageSource(name=name, llama_source=fields.pop("source", ""), **fields)
 
 
 def _preset(data: Mapping[str, Any]) -> Preset:

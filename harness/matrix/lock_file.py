@@ -136,7 +136,10 @@ def apply_lock(lock: Lock, matrix: Matrix, cells: Iterable[Cell], *, shown: str,
 def _wrong_image(locked: LockedImage | None, asked: ImageSource) -> str:
     if locked is None:
         return "this image is not in the lock"
-    was, now = locked.build or locked.ref, asked.build or asked.ref
+    was, now = (
+        " ".join(filter(None, pair)) for pair in ((locked.build, locked.source), (asked.build, asked.llama_source))
+    )
+    was, now = was or locked.ref, now or asked.ref
     return "" if was == now else f"what was locked is {was}, and now it means {now}"
 
 

@@ -11,7 +11,7 @@ class LockedImage:
     """One image. It is had again by `digest` where it lies in a registry, else only as the image `id` on this machine.
 
     Attributes:
-        build, ref: as the matrix names it; exactly one.
+        build, ref: as the matrix names it; exactly one. source: of a build: which llama.cpp, where the matrix says so.
         digest: `sha256:...` under which the registry has it; empty where it is in none.
         id: content id in the engine of the machine that locked it; empty where there is a digest.
         recipe: of a built one: hash of everything that it was made from.
@@ -20,6 +20,7 @@ class LockedImage:
     """
 
     build: str = ""
+    source: str = ""
     ref: str = ""
     digest: str = ""
     id: str = ""

@@ -44,6 +44,8 @@ class ImageSource:
     Attributes:
         name: its key in the matrix.
         build: name of a Dockerfile in `images/` without its ending.
+        llama_source: which llama.cpp a built one is made from: the name of a file in `images/sources/` without its
+            ending, such as `b6110`; empty for the one of `images/llama.cpp.yaml`.
         architectures: what a built one is compiled for, as the driver names it: `sm_89`, `gfx1100`; empty for the
             Dockerfile's own choice.
         ref: a reference to pull: `repo:tag` or `repo@sha256:...`.
@@ -54,11 +56,19 @@ class ImageSource:
 
     name: str
     build: str = ""
+    llama_source: str = ""
     architectures: tuple[str, ...] = ()
     ref: str = ""
     binary_dir: str = "/app"
     digest: str = ""
     image_id: str = ""
+
+    @property
+    def origin(self) -> str:
+        """For people: `images/cpu.Dockerfile`, `images/cpu-bench.Dockerfile b6110`, or the reference."""
+        if not self.build:
+            return self.ref
+        return f"images/{self.build}.Dockerfile" + (f" {self.llama_source}" if self.llama_source else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

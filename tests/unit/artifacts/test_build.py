@@ -245,3 +245,50 @@ def test_progress_counts_compiler_steps_within_the_dockerfiles(tmp_path: Path) -
     text = (tmp_path / "log").read_text()
     assert "\x1b" not in text
     assert text.endswith("left over\n")
+
+
+BENCH = "llama-bench-harness/llama.cpp:cpu-bench-b6110"
+
+
+def test_an_image_that_stands_on_no_core_is_built_from_its_source_alone(images: Path, image_store) -> None:
+    image_store.add(BASE)
+    asked = {"images": images, "store": image_store, "cache": images.parent / "cache"}
+    say = {"say": lambda _: None, "progress": lambda *_: None}
+    recipe = ensure_built("cpu-bench", llama_source="b6110", **asked, **say)
+    assert recipe.tag == BENCH
+    assert image_store.built == [BENCH]
+    assert image_store.build_args == [
+        {"BASE": BASE, "LLAMA_BUILD_NUMBER": "6110", "LLAMA_BUILD_COMMIT": "9a9638954"},
+    ]
+    assert set(image_store.contexts[0]) == {"Dockerfile", "llama.cpp/CMakeLists.txt"}
+    again = ensure_built("cpu-bench", llama_source="b6110", **asked, **say)
+    assert (again, image_store.built) == (recipe, [BENCH])
+    other = ensure_built("cpu-bench", **asked, **say)
+    assert other.tag == "llama-bench-harness/llama.cpp:cpu-bench-b11312"
+    assert other.sha256 != recipe.sha256
+
+
+def test_a_change_of_the_core_leaves_what_stands_on_none(images: Path, image_store) -> None:
+    image_store.add(BASE)
+    asked = {"images": images, "store": image_store, "cache": images.parent / "cache"}
+    say = {"say": lambda _: None, "progress": lambda *_: None}
+    before = ensure_built("cpu-bench", **asked, **say)
+    core = images / "core.Dockerfile"
+    core.write_text(core.read_text() + "# changed\n")
+    assert ensure_built("cpu-bench", **asked, **say) == before
+    assert len(image_store.built) == 1
+
+
+def test_a_backend_can_be_built_from_another_source(images: Path, image_store) -> None:
+    image_store.add(BASE)
+    recipe = ensure_built(
+        "cpu",
+        images=images,
+        store=image_store,
+        cache=images.parent / "cache",
+        say=lambda _: None,
+        progress=lambda *_: None,
+        llama_source="b8643",
+    )
+    assert recipe.tag == "llama-bench-harness/llama.cpp:full-cpu-b8643"
+    assert image_store.built == [recipe.core_tag, recipe.tag]

@@ -13,7 +13,10 @@ from harness.values.backend import BACKENDS
 
 IMAGES = Path(__file__).parents[3] / "images"
 ALL = sorted(IMAGES.glob("*.Dockerfile"))
-BACKEND_FILES = [path for path in ALL if path.stem != "core"]
+BACKEND_FILES = [path for path in ALL if path.stem not in {"core", "cpu-bench"}]
+BENCH = IMAGES / "cpu-bench.Dockerfile"
+"""llama-bench alone, from any source: it stands on no core."""
+ENDS = [*BACKEND_FILES, BENCH]
 
 
 def instructions(path: Path) -> list[tuple[str, str]]:
@@ -31,6 +34,10 @@ def names(paths: list[Path]) -> list[str]:
 def test_every_dockerfile_is_the_core_or_of_a_backend() -> None:
     assert {path.name.removesuffix(".Dockerfile") for path in BACKEND_FILES} <= set(BACKENDS)
     assert (IMAGES / "core.Dockerfile") in ALL
+    assert [read_dockerfile(path.name.removesuffix(".Dockerfile"), IMAGES).on_core for path in ENDS] == [
+        *(True for _ in BACKEND_FILES),
+        False,
+    ]
 
 
 @pytest.mark.parametrize("path", BACKEND_FILES, ids=names(BACKEND_FILES))
@@ -97,7 +104,7 @@ def test_no_image_stands_on_an_older_suite_than_the_core(path: Path) -> None:
     assert in_order.index(own) >= in_order.index(core)
 
 
-@pytest.mark.parametrize("path", BACKEND_FILES, ids=names(BACKEND_FILES))
+@pytest.mark.parametrize("path", ENDS, ids=names(ENDS))
 def test_an_image_says_what_it_is_and_starts_llama_bench(path: Path) -> None:
     last_stage = instructions(path)[max(i for i, (word, _) in enumerate(instructions(path)) if word == "FROM") :]
     labels = " ".join(rest for word, rest in last_stage if word == "LABEL")
@@ -129,3 +136,13 @@ def test_the_core_has_all_cpu_variants_and_none_of_this_machine() -> None:
         assert f"-D{option}" in text
     for program in ("llama-bench", "llama-batched-bench", "llama-server", "llama-perplexity", "llama-quantize"):
         assert f"build/bin/{program}" in text
+
+
+def test_llama_bench_alone_is_compiled_as_the_core_is_but_for_one_cpu() -> None:
+    """Else a figure of one could not even be held beside one of the other."""
+
+    def options(name: str) -> set[str]:
+        return set(re.findall(r"-D([A-Z_]+=[^ \\\n]+)", (IMAGES / f"{name}.Dockerfile").read_text()))
+
+    assert options("core") - options("cpu-bench") == {"GGML_CPU_ALL_VARIANTS=ON"}
+    assert options("cpu-bench") - options("core") == {"LLAMA_BUILD_SERVER=OFF", "LLAMA_CURL=OFF"}

@@ -52,6 +52,7 @@ memory: 1.5GiB
 images:
   cpu: {ref: "ghcr.io/ggml-org/llama.cpp:full-b11312"}
   own: {build: cpu, binary_dir: /opt/x}
+  old: {build: cpu-bench, source: b6110}
   ada: {build: cuda, architectures: [sm_89, sm_86]}
 models:
   mine: {file: ../w/m.gguf}
@@ -81,6 +82,7 @@ exclude: ["*/pp32*", "*@0/*"]
     assert (matrix.preset.name, matrix.preset.rounds, matrix.preset.repetitions) == ("rigorous", 7, 3)
     assert (matrix.seed, matrix.memory_bytes) == (42, 3 * 2**29)
     assert matrix.images["cpu"].ref == "ghcr.io/ggml-org/llama.cpp:full-b11312"
+    assert matrix.images["old"] == ImageSource(name="old", build="cpu-bench", llama_source="b6110")
     assert matrix.images["own"] == ImageSource(name="own", build="cpu", binary_dir="/opt/x")
     assert matrix.images["ada"] == ImageSource(name="ada", build="cuda", architectures=("sm_89", "sm_86"))
     assert set(matrix.models) == {"m", "mine", "hub"}
