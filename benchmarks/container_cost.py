@@ -1,9 +1,10 @@
-"""Is llama-bench slower in the closed container than the same binary run bare, from the image's own root?
+"""Is llama-bench slower in the closed container than the same binary run bare, from the image's own root? And watched?
 
-One thread pinned to the last core in both arms, the harness on the others; then all threads. Two arms a round in random
-order; the run is the unit; the first repetition is not counted. Prints the ratio of speeds, container over bare.
+Three arms a round in random order: bare (chroot into the image's root), in the container, and in the container with the
+telemetry that a matrix takes. One thread pinned to the last core, the harness on the others; and all threads. The run
+is the unit; the first repetition is not counted. Prints ratios of speeds. As root, since a root is entered.
 
-    .venv/bin/python benchmarks/container_cost.py --rounds 20 [--model FILE]
+    .venv/bin/python benchmarks/container_cost.py --rounds 20 --minutes 14
 """
 
 from __future__ import annotations
@@ -19,60 +20,35 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import docker
+from raw_results import RawResults, Row, add_arguments, table
 
-from harness.artifacts.models import MODEL_PATH
+from harness.artifacts.models import MODEL_PATH, prepare_model
 from harness.engine.discovery import find_engine
 from harness.engine.docker_engine import DockerEngine
 from harness.engine.running import run as run_container
+from harness.flows.workspace import find_workspace
 from harness.machine.facts import physical_cores
 from harness.machine.gate import wait_until_quiet
-from harness.stats.paired import compare_paired, in_words
+from harness.machine.vendors import discover_devices
+from harness.machine.watch import Watch
+from harness.matrix.registry import load_registry
+from harness.stats.paired import compare_paired
+from harness.stats.verdicts import in_words
 from harness.values.container import BindMount, ContainerSpec
 
-IMAGE = "llama-bench-harness/llama.cpp:full-cpu"
 LABELS = {"llama-bench-harness.purpose": "benchmark"}
 TESTS = ("pp128", "tg32")
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--repetitions", type=int, default=4)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--image", default="")
-    parser.add_argument("--seed", type=int, default=1)
-    return parser.parse_args()
-
-
-def newest_image(client: docker.DockerClient) -> str:
-    tags = [tag for image in client.images.list() for tag in image.tags if tag.startswith(IMAGE)]
-    if not tags:
-        sys.exit("there is no CPU image: ./bench images --build")
-    return max(tags)
-
-
-def unpacked_root(client: docker.DockerClient, image: str, folder: Path) -> Path:
-    """The image's file system as a folder, without a container running."""
-    container = client.containers.create(image)
-    try:
-        packed = folder / "root.tar"
-        with packed.open("wb") as stream:
-            for chunk in container.export():
-                stream.write(chunk)
-    finally:
-        container.remove()
-    root = folder / "root"
-    with tarfile.open(packed) as archive:
-        archive.extractall(root, filter="tar")
-    packed.unlink()
-    return root
+ARMS = ("bare", "container", "watched")
+RATIOS = (("container over bare", "bare", "container"), ("watched over not", "container", "watched"))
 
 
 def rates(stdout: str) -> dict[str, float]:
@@ -86,113 +62,168 @@ def rates(stdout: str) -> dict[str, float]:
     return values
 
 
-def bare(root: Path, argv: Sequence[str]) -> dict[str, float]:
-    done = subprocess.run(
-        ["chroot", str(root), *argv],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"HOME": "/tmp"},
-        preexec_fn=lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1)),
-    )
-    return rates(done.stdout)
+@contextmanager
+def unpacked_root(client: docker.DockerClient, image: str, model: Path) -> Iterator[Path]:
+    """The image's file system as a folder that can be entered, with the model in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "root"
+        packed = Path(folder) / "root.tar"
+        container = client.containers.create(image)
+        try:
+            with packed.open("wb") as stream:
+                for chunk in container.export():
+                    stream.write(chunk)
+        finally:
+            container.remove()
+        with tarfile.open(packed) as archive:
+            archive.extractall(root, filter="tar")
+        packed.unlink()
+        inside = root / MODEL_PATH.lstrip("/")
+        inside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(model, inside)
+        for node, number in (("null", 3), ("urandom", 9)):
+            target = root / "dev" / node
+            target.unlink(missing_ok=True)
+            os.mknod(target, 0o20666, os.makedev(1, number))
+        for name in ("proc", "sys"):
+            (root / name).mkdir(exist_ok=True)
+        mounts = [["-t", "proc", "proc", str(root / "proc")], ["-t", "sysfs", "-o", "ro", "sysfs", str(root / "sys")]]
+        try:
+            for mount in mounts:
+                subprocess.run(["mount", *mount], check=True)
+            yield root
+        finally:
+            for mount in mounts:
+                subprocess.run(["umount", mount[-1]], check=False, capture_output=True)
 
 
-def contained(engine: DockerEngine, image: str, model: Path, argv: Sequence[str]) -> dict[str, float]:
-    spec = ContainerSpec(
-        name=f"lbh-benchmark-{os.getpid()}-{time.monotonic_ns()}",
-        image=image,
-        argv=tuple(argv),
-        labels=LABELS,
-        mounts=(BindMount(source=model.resolve(), target=MODEL_PATH),),
-        memory_bytes=8 * 1024**3,
-    )
-    ended = run_container(engine, spec, timeout_s=900)
-    if ended.exit_code != 0:
-        sys.exit(f"the container failed: {ended.error or [line.text for line in ended.stderr[-5:]]}")
-    return rates("\n".join(line.text for line in ended.stdout))
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """The three ways to run one llama-bench."""
+
+    engine: DockerEngine
+    image: str
+    model: Path
+    root: Path
+    watch: Watch
+
+    def run(self, arm: str, argv: Sequence[str]) -> dict[str, float]:
+        """Ns a token by test."""
+        if arm == "bare":
+            return self._bare(argv)
+        return self._contained(argv, watched=arm == "watched")
+
+    def _bare(self, argv: Sequence[str]) -> dict[str, float]:
+        done = subprocess.run(
+            ["chroot", str(self.root), *argv],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"HOME": "/tmp"},
+            preexec_fn=lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1)),
+        )
+        return rates(done.stdout)
+
+    def _contained(self, argv: Sequence[str], *, watched: bool) -> dict[str, float]:
+        spec = ContainerSpec(
+            name=f"lbh-benchmark-{os.getpid()}-{time.monotonic_ns()}",
+            image=self.image,
+            argv=tuple(argv),
+            labels=LABELS,
+            mounts=(BindMount(source=self.model.resolve(), target=MODEL_PATH),),
+            memory_bytes=8 * 1024**3,
+        )
+        if watched:
+            devices = [device for device in discover_devices() if device.kind == "cpu"]
+            with self.watch.during(devices) as sampler:
+                ended = run_container(self.engine, spec, timeout_s=900, on_start=sampler.started)
+        else:
+            ended = run_container(self.engine, spec, timeout_s=900)
+        if ended.exit_code != 0:
+            sys.exit(f"the container failed: {ended.error or [line.text for line in ended.stderr[-5:]]}")
+        return rates("\n".join(line.text for line in ended.stdout))
+
+
+def commands(repetitions: int) -> dict[str, tuple[str, ...]]:
+    """The argv of each way to use the cores."""
+    shared = (
+        "/app/llama-bench", "-m", MODEL_PATH, "-r", str(repetitions), "-o", "jsonl", "-p", "128", "-n", "32",
+        "-dev", "none", "-ngl", "0", "-fa", "0",
+    )  # fmt: skip
+    last = hex(1 << ((os.cpu_count() or 1) - 1))
+    return {
+        "one thread, pinned": (*shared, "-t", "1", "-C", last, "--cpu-strict", "1"),
+        "all threads": (*shared, "-t", str(physical_cores())),
+    }
+
+
+def show(rows: Sequence[Row]) -> None:
+    lines = []
+    for threads in dict.fromkeys(row["threads"] for row in rows):
+        own = [row for row in rows if row["threads"] == threads]
+        unquiet = sum(row["unquiet"] for row in own)
+        for what, first, second in RATIOS:
+            for test in TESTS:
+                found = compare_paired(*([row["ns"][arm][test] for row in own] for arm in (first, second)))
+                if found is not None:
+                    interval = f"{found.low:.4f} to {found.high:.4f}"
+                    busy = f"{unquiet} of {len(ARMS) * len(own)}"
+                    low = f"{1 - found.smallest_effect:.4f}"
+                    lines.append(
+                        [what, threads, test, f"{found.ratio:.4f}", interval, low, str(len(own)), busy, in_words(found)]
+                    )
+    header = [
+        "Ratio of speeds", "Threads", "Test", "Ratio", "95 % interval", "could show", "Rounds",
+        "Runs on a busy machine", "In words",
+    ]  # fmt: skip
+    table("What the container and the telemetry cost", header, lines)
 
 
 def main() -> None:
-    asked = arguments()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--repetitions", type=int, default=4)
+    parser.add_argument("--model", default="gemma3-270m-q4_k_m", help="a name of the registry, or a GGUF file")
+    parser.add_argument("--image", default="llama-bench-harness/llama.cpp:full-cpu-b11312")
+    parser.add_argument("--gate-wait", type=float, default=10.0, help="seconds to wait for a quiet machine")
+    add_arguments(parser)
+    asked = parser.parse_args()
     endpoint = find_engine(os.environ)
     if endpoint is None:
         sys.exit("no container engine answers")
-    cores = os.cpu_count() or 1
-    os.sched_setaffinity(0, range(max(1, cores - 1)))
-    client = docker.DockerClient(base_url=endpoint.host)
-    image = asked.image or newest_image(client)
+    os.sched_setaffinity(0, range(max(1, (os.cpu_count() or 1) - 1)))
     engine = DockerEngine(endpoint.host)
-    image_id = engine.image_id(image) or sys.exit(f"{image} is not there")
-    shuffle = random.Random(asked.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        root = unpacked_root(client, image, Path(folder))
-        inside = root / MODEL_PATH.lstrip("/")
-        inside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(asked.model, inside)
-        for node in ("null", "urandom"):
-            target = root / "dev" / node
-            target.unlink(missing_ok=True)
-            number = {"null": 3, "urandom": 9}[node]
-            os.mknod(target, 0o20666, os.makedev(1, number))
-        (root / "proc").mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
-        subprocess.run(["mount", "--rbind", "/sys", str(root / "sys")], check=True)
-        try:
-            one = ("-t", "1", "-C", hex(1 << (cores - 1)), "--cpu-strict", "1")
-            every = ("-t", str(physical_cores()))
-            for name, threads in (("one thread, pinned", one), ("all threads", every)):
-                argv = (
-                    "/app/llama-bench",
-                    "-m",
-                    MODEL_PATH,
-                    "-r",
-                    str(asked.repetitions),
-                    "-o",
-                    "jsonl",
-                    "-p",
-                    "128",
-                    "-n",
-                    "32",
-                    "-dev",
-                    "none",
-                    "-ngl",
-                    "0",
-                    "-fa",
-                    "0",
-                    *threads,
-                )
-                arms: dict[str, Callable[[], dict[str, float]]] = {
-                    "bare": lambda argv=argv: bare(root, argv),
-                    "container": lambda argv=argv: contained(engine, image_id, asked.model, argv),
-                }
-                measure(name, arms, asked.rounds, shuffle)
-        finally:
-            subprocess.run(["umount", "-R", str(root / "sys")], check=False)
-            subprocess.run(["umount", str(root / "proc")], check=False)
-
-
-def measure(name: str, arms: dict[str, Callable[[], dict[str, float]]], rounds: int, shuffle: random.Random) -> None:
-    values: dict[str, dict[str, list[float]]] = {arm: {test: [] for test in TESTS} for arm in arms}
-    for arm in arms.values():
-        arm()  # warm-up
-    unquiet = 0
-    for _ in range(rounds):
-        order = list(arms)
-        shuffle.shuffle(order)
-        for arm in order:
-            gate = wait_until_quiet(cancel=Event(), max_wait_s=120)
-            unquiet += not gate.passed
-            for test, value in arms[arm]().items():
-                values[arm][test].append(value)
-    for test in TESTS:
-        found = compare_paired(values["bare"][test], values["container"][test])
-        assert found is not None
-        print(
-            f"{name:20} {test:6} container over bare: ratio {found.ratio:.4f} ({found.low:.4f} to {found.high:.4f}), "
-            f"{found.rounds} rounds, {unquiet} of {2 * rounds} runs on a busy machine: {in_words(found)}",
-            flush=True,
-        )
+    image = engine.image_id(asked.image) or sys.exit(f"{asked.image} is not there: ./bench images --build")
+    workspace = find_workspace()
+    known = load_registry(workspace.registry)
+    model = (
+        prepare_model(known[asked.model], cache=workspace.cache, base=workspace.cache).path
+        if asked.model in known
+        else Path(asked.model)
+    )
+    argv = commands(asked.repetitions)
+    raw = RawResults("container_cost", asked, {"image": image, "model": model.name, "argv": argv, "arms": ARMS})
+    with unpacked_root(docker.DockerClient(base_url=endpoint.host), image, model) as root:
+        bench = Bench(engine=engine, image=image, model=model, root=root, watch=Watch(discover_devices()))
+        for arm in ARMS:
+            bench.run(arm, argv["all threads"])  # warm-up
+        made = {(row["threads"], row["round"]) for row in raw.rows}
+        for round_ in range(1, asked.rounds + 1):
+            for threads in argv:
+                if (threads, round_) in made:
+                    continue
+                if not raw.time_left():
+                    print("the time is over: the same command goes on")
+                    show(raw.rows)
+                    return
+                order = list(ARMS)
+                random.Random(f"{threads}/{round_}").shuffle(order)
+                unquiet, ns = 0, {}
+                for arm in order:
+                    unquiet += not wait_until_quiet(cancel=Event(), max_wait_s=asked.gate_wait).passed
+                    ns[arm] = bench.run(arm, argv[threads])
+                raw.add(threads=threads, round=round_, order=order, unquiet=unquiet, ns=ns)
+    show(raw.rows)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 Every round starts six containers in random order: two pairs of the same model (A/A), and the same model with a few
 layers more, which makes it slower by a known share of its work: about 3 % and about 10 %. Ten rounds are one attempt,
-and each attempt is judged by the comparison that the harness ships (paired t on per-round log ratios, 95 %).
+and each attempt is judged by the comparison that the harness ships (paired t on per-round log ratios, 95 %). Ten
+attempts are ten of each slowdown and twenty A/As. One thread, pinned to the last core; the harness is on the others.
 
-    .venv/bin/python benchmarks/detection.py --attempts 10
+    .venv/bin/python benchmarks/detection.py --minutes 14
 
-Without the gate and with one thread: a container takes about a second, the whole about ten minutes. Prints, for each
-test, how many of the attempts found each slowdown, and how many of twice as many A/As gave a false alarm.
+A container takes one to two seconds, ten attempts about fifteen minutes. The same command goes on where the time ended.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from raw_results import RawResults, Row, add_arguments, table
 
 from harness.artifacts.models import MODEL_PATH, prepare_model
 from harness.engine.discovery import find_engine
@@ -38,19 +40,19 @@ LAYERS = 32
 SLOWER = {"about 3 %": LAYERS + 1, "about 10 %": LAYERS + 3}
 ARMS = {"a1": LAYERS, "a2": LAYERS, "a3": LAYERS, "a4": LAYERS, **SLOWER}
 PAIRS = (("a1", "a2"), ("a3", "a4"))
+CONTROL = "nothing (A/A)"
 RECIPE = {
     "architecture": "llama", "n_embd": 256, "n_ff": 1024, "n_heads": 4, "n_kv_heads": 4, "n_vocab": 1024, "n_ctx": 512,
     "quantization": "Q4_0", "seed": 1,
 }  # fmt: skip
 TESTS = {"pp64": (64, 0), "tg32": (0, 32)}
-Values = dict[str, dict[str, list[float]]]
 
 
 def one(engine: DockerEngine, image: str, model: Path, repetitions: int, core: int) -> dict[str, float]:
     """Median ns a token of each test in a container of its own, the first repetition left out."""
     argv = (
         "/app/llama-bench", "-m", MODEL_PATH, "-r", str(repetitions), "-o", "jsonl", "-p", "64", "-n", "32", "-t", "1",
-        "-C", hex(1 << core), "--cpu-strict", "1", "-dev", "none", "-ngl", "0", "-fa", "0",
+        "-C", hex(1 << core), "--cpu-strict", "1", "-ngl", "0", "-fa", "0",
     )  # fmt: skip
     spec = ContainerSpec(
         name=f"lbh-detection-{os.getpid()}-{time.monotonic_ns()}",
@@ -72,29 +74,61 @@ def one(engine: DockerEngine, image: str, model: Path, repetitions: int, core: i
     }
 
 
-def attempt(once: Callable[[str], dict[str, float]], rounds: int, shuffle: random.Random) -> Values:
-    """Run values of every arm in every round, by test."""
-    values: Values = {test: {arm: [] for arm in ARMS} for test in TESTS}
-    for _ in range(rounds):
-        order = list(ARMS)
-        shuffle.shuffle(order)
-        for arm in order:
-            for test, value in once(arm).items():
-                values[test][arm].append(value)
-    return values
+def values(rows: Sequence[Row], test: str, arm: str) -> list[float]:
+    """Of an arm in the rounds of one attempt."""
+    return [row["ns"][arm][test] for row in rows]
 
 
-def scatter(first: list[float], second: list[float]) -> float:
-    """Standard deviation of the per-round ratio."""
-    return statistics.stdev(b / a for a, b in zip(first, second, strict=True))
+def judged(rows: Sequence[Row], test: str) -> list[tuple[str, Comparison]]:
+    """What was planted, and what is said of it, for each pair of one attempt."""
+    found = []
+    for first, second in (*PAIRS, *(("a1", arm) for arm in SLOWER)):
+        comparison = compare_paired(values(rows, test, first), values(rows, test, second))
+        if comparison is not None:
+            found.append((second if second in SLOWER else CONTROL, comparison))
+    return found
+
+
+def show(rows: Sequence[Row], rounds: int) -> None:
+    """The table of all attempts that are whole."""
+    attempts: dict[int, list[Row]] = {}
+    for row in rows:
+        attempts.setdefault(row["attempt"], []).append(row)
+    whole = [made for made in attempts.values() if len(made) == rounds]
+    lines = []
+    for test in TESTS:
+        by_what: dict[str, list[Comparison]] = {}
+        for made in whole:
+            for what, comparison in judged(made, test):
+                by_what.setdefault(what, []).append(comparison)
+        for what, found in by_what.items():
+            verdicts = [comparison.verdict for comparison in found]
+            different = sum(verdict in {Verdict.FASTER, Verdict.SLOWER} for verdict in verdicts)
+            without_one = sum(not comparison.low <= 1 <= comparison.high for comparison in found)
+            lines.append([
+                test,
+                what,
+                f"{statistics.median(100 * (c.ratio - 1) for c in found):+.1f} %",
+                f"{different} false alarms" if what == CONTROL else f"{verdicts.count(Verdict.SLOWER)} found",
+                str(len(found)),
+                str(without_one),
+                str(verdicts.count(Verdict.EQUIVALENT)),
+                f"{100 * statistics.median(c.smallest_effect for c in found):.1f} %",
+            ])  # fmt: skip
+    table(
+        f"{len(whole)} attempts of {rounds} rounds, six containers a round",
+        ["Test", "Planted", "Median", "Verdict", "of", "interval without 1", "equivalent", "Could show (median)"],
+        lines,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--attempts", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--repetitions", type=int, default=6)
+    parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--image", default="llama-bench-harness/llama.cpp:full-cpu-b11312")
+    add_arguments(parser)
     asked = parser.parse_args()
     endpoint = find_engine(os.environ)
     if endpoint is None:
@@ -103,7 +137,7 @@ def main() -> None:
     if core:
         os.sched_setaffinity(0, range(core))
     engine = DockerEngine(endpoint.host)
-    image = engine.image_id(asked.image) or sys.exit(f"{asked.image} is not there")
+    image = engine.image_id(asked.image) or sys.exit(f"{asked.image} is not there: ./bench images --build")
     cache = find_workspace().cache
     models = {
         layers: prepare_model(
@@ -113,34 +147,26 @@ def main() -> None:
         ).path
         for layers in sorted(set(ARMS.values()))
     }
-    shuffle = random.Random(1)
-    found: dict[tuple[str, str], list[Comparison]] = {}
-    noise: dict[str, list[float]] = {test: [] for test in TESTS}
-
-    def once(arm: str) -> dict[str, float]:
-        return one(engine, image, models[ARMS[arm]], asked.repetitions, core)
-
-    for arm in SLOWER:
-        once(arm)
-    for number in range(1, asked.attempts + 1):
-        for test, by_arm in attempt(once, asked.rounds, shuffle).items():
-            for first, second in (*PAIRS, *(("a1", arm) for arm in SLOWER)):
-                comparison = compare_paired(by_arm[first], by_arm[second])
-                assert comparison is not None
-                what = second if second in SLOWER else "A/A"
-                found.setdefault((test, what), []).append(comparison)
-                print(f"attempt {number} {test:5} {what:10} {in_words(comparison)}", flush=True)
-            noise[test] += [scatter(by_arm[first], by_arm[second]) for first, second in PAIRS]
-    print()
-    for (test, what), comparisons in found.items():
-        verdicts = [comparison.verdict for comparison in comparisons]
-        different = sum(verdict in {Verdict.FASTER, Verdict.SLOWER} for verdict in verdicts)
-        told = f"{different} false alarms" if what == "A/A" else f"found slower {verdicts.count(Verdict.SLOWER)} times"
-        middle = 100 * (statistics.median(comparison.ratio for comparison in comparisons) - 1)
-        print(
-            f"{test:5} {what:10} {told} in {len(verdicts)} attempts of {asked.rounds} rounds (median {middle:+.1f} %; "
-            f"one pair scatters by {100 * statistics.median(noise[test]):.1f} %)"
-        )
+    setting = {"image": image, "rounds": asked.rounds, "repetitions": asked.repetitions, "arms": ARMS, **RECIPE}
+    raw = RawResults("detection", asked, setting)
+    for model in models.values():
+        one(engine, image, model, asked.repetitions, core)
+    made = {(row["attempt"], row["round"]) for row in raw.rows}
+    left = [(a, r) for a in range(1, asked.attempts + 1) for r in range(1, asked.rounds + 1) if (a, r) not in made]
+    for number, round_ in left:
+        if not raw.time_left():
+            print("the time is over: the same command goes on")
+            break
+        order = list(ARMS)
+        random.Random(f"{number}/{round_}").shuffle(order)
+        ns = {arm: one(engine, image, models[ARMS[arm]], asked.repetitions, core) for arm in order}
+        raw.add(attempt=number, round=round_, order=order, ns=ns)
+        rows = [row for row in raw.rows if row["attempt"] == number]
+        if len(rows) == asked.rounds:
+            for test in TESTS:
+                for what, comparison in judged(rows, test):
+                    print(f"attempt {number} {test:5} {what:14} {in_words(comparison)}", flush=True)
+    show(raw.rows, asked.rounds)
 
 
 if __name__ == "__main__":
