@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from invoke import Context, task
 
+from tasks_comparing import bisect, compare
+from tasks_predicting import fit, whatif
 from tasks_predicting import fit, whatif, wins
 from tasks_sharing import export, import_, merge
 from tasks_told import told as _told
 
-__all__ = ["export", "fit", "import_", "merge", "whatif", "wins"]
+__all__ = ["bisect", "compare", "export", "fit", "import_", "merge", "whatif", "wins"]
 
 
 @task(
@@ -121,67 +123,6 @@ def report(_context: Context, file: str = "demo.yaml", publish: bool = False) ->
     from harness.flows.publish import rebuild_report
 
     rebuild_report(file, publish=publish)
-
-
-@task(
-    help={
-        "report": "a folder, a name under reports/, or a file of records: once for its arms, twice to compare two",
-        "by": "compare the cells of one report that differ in this field only, such as flash_attn or image",
-        "image": "twice: measure two images against each other",
-        "build": "twice: measure two builds of images/ against each other, such as cpu-bench@b6110 and cpu-bench",
-        "setting": "twice: measure two settings against each other, such as flash_attn=1,n_ubatch=1024",
-        "model": "for measuring: a name of the registry, or a GGUF file",
-        "backend": "for measuring (default cpu)",
-        "device": "for measuring: as in a matrix file",
-        "test": "for measuring: pp512, tg128, ... (default both)",
-        "preset": "for measuring: standard, rigorous (default) or until",
-        "until": "for measuring: how narrow each interval is to be, such as 1%",
-        "gate_wait": "for measuring: seconds to wait for a quiet machine before each run (default 300)",
-        "fresh": "for measuring: start again",
-        "json": "print JSON",
-        "fail_if_slower": "exit 1 where the second is shown to be slower by more than this, such as 3%; 4 if unclear",
-    },
-    iterable=["report", "image", "build", "setting", "test"],
-)
-@_told
-def compare(
-    _context: Context,
-    report: list[str] | None = None,
-    by: str = "",
-    image: list[str] | None = None,
-    build: list[str] | None = None,
-    setting: list[str] | None = None,
-    model: str = "",
-    backend: str = "cpu",
-    device: str = "",
-    test: list[str] | None = None,
-    preset: str = "rigorous",
-    until: str = "",
-    gate_wait: float = 300.0,
-    fresh: bool = False,
-    json: bool = False,
-    fail_if_slower: str = "",
-) -> None:
-    """Say whether one thing is faster than another: two reports, the arms of one, two images, builds or settings."""
-    from harness.flows.compare import CompareRequest, compare_command, read_limit
-    from harness.flows.two_arms import TwoArms
-
-    compare_command(
-        CompareRequest(reports=tuple(report or ()), by=by, as_json=json, fail_if_slower=read_limit(fail_if_slower)),
-        TwoArms(
-            images=tuple(image or ()),
-            builds=tuple(build or ()),
-            settings=tuple(setting or ()),
-            model=model,
-            backend=backend,
-            device=device,
-            tests=tuple(test or ()),
-            preset=preset,
-            until=until,
-            gate_wait_s=float(gate_wait),
-            fresh=fresh,
-        ),
-    )
 
 
 @task(

@@ -167,6 +167,12 @@ class DockerImageStore:
             finally:
                 self._client.remove_container(made["Id"], v=True, force=True)
 
+    def names(self) -> tuple[str, ...]:
+        """See `ImageStore.names`. Without the registry that Podman thinks of for images that are made here."""
+        with _described_or_engine_error("its images"), self._asking(ANSWER_S):
+            tags = [tag for image in self._client.images() for tag in _tags(image)]
+        return tuple(tag.removeprefix("localhost/") for tag in tags)
+
     def free_bytes(self) -> int | None:
         """See `ImageStore.free_bytes`. None for an engine on another machine or in a virtual one."""
         with _described_or_engine_error("the engine itself"), self._asking(ANSWER_S):

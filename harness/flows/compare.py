@@ -47,7 +47,7 @@ class CompareRequest:
     fail_if_slower: float | None = None
 
 
-def read_limit(text: str) -> float | None:
+def read_limit(text: str, *, option: str = "--fail-if-slower") -> float | None:
     """A share from `3%`; None where the option was not given.
 
     Raises:
@@ -57,7 +57,7 @@ def read_limit(text: str) -> float | None:
         return None
     match = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]{1,3})?) ?%?", text.strip())
     if not match:
-        raise InputError(f"{text!r} is no percentage", where="--fail-if-slower", remedy="Write it like 3%.")
+        raise InputError(f"{text!r} is no percentage", where=option, remedy="Write it like 3%.")
     return float(match[1]) / 100
 
 

@@ -63,6 +63,10 @@ class JournalledImages:
         self._journal("reading image", {"image": image, "folder": folder})
         yield from self._images.export(image, folder)
 
+    def names(self) -> tuple[str, ...]:
+        """See `ImageStore.names`."""
+        return self._images.names()
+
     def free_bytes(self) -> int | None:
         """See `ImageStore.free_bytes`."""
         return self._images.free_bytes()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +39,7 @@ from harness.machine.locks import lock_folder, measuring_lock
 from harness.machine.vendors import discover_devices
 from harness.machine.watch import Watch
 from harness.matrix.rounds import group_cells
+from harness.matrix.strategies.rounds import Wanted
 from harness.report.report import write_report
 from harness.store.history import History
 from harness.store.records import RecordStore
@@ -53,7 +54,11 @@ MEMORY_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureRequest:
-    """What the user asked for on the command line."""
+    """What the user asked for on the command line.
+
+    Attributes:
+        rounds_by: of a flow that knows better than the preset how many rounds are needed.
+    """
 
     file: str
     fresh: bool = False
@@ -66,6 +71,7 @@ class MeasureRequest:
     price_per_kwh: float | None = None
     locked: bool = False
     only_stale: bool = False
+    rounds_by: Callable[[tuple[Group, ...]], Wanted] | None = None
 
 
 def measure(request: MeasureRequest, *, workspace: Workspace | None = None, display: Display | None = None) -> None:
@@ -267,7 +273,7 @@ def _campaign(
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
     history.keys = frozenset(group.key for group in groups)
     campaign = Campaign(
-        strategy=choose_strategy(groups, matrix, budget_s=request.budget_s),
+        strategy=choose_strategy(groups, matrix, budget_s=request.budget_s, rounds_by=request.rounds_by),
         timeouts=plan.timeouts,
         setting=setting,
         store=store.append,

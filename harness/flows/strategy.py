@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 
 from harness.errors import InputError
 from harness.matrix.rounds import round_order
@@ -51,10 +52,21 @@ def read_price(text: str) -> float | None:
     return price
 
 
-def choose_strategy(groups: tuple[Group, ...], matrix: Matrix, *, budget_s: float | None) -> Strategy:
-    """The strategy of a start. A budget counts from now."""
+def choose_strategy(
+    groups: tuple[Group, ...],
+    matrix: Matrix,
+    *,
+    budget_s: float | None,
+    rounds_by: Callable[[tuple[Group, ...]], Wanted] | None = None,
+) -> Strategy:
+    """The strategy of a start. A budget counts from now.
+
+    Args:
+        rounds_by: how many rounds are made, where the caller knows better than the preset.
+    """
     preset = matrix.preset
     wanted: Wanted = fixed(preset.rounds) if preset.until is None else Until(goal=preset.until, groups=groups)
+    wanted = wanted if rounds_by is None else rounds_by(groups)
     if budget_s is not None:
         begin = time.monotonic()
         wanted = Budget(

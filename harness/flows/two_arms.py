@@ -112,7 +112,7 @@ def two_arm_matrix(arms: TwoArms, workspace: Workspace) -> dict[str, Any]:
 def _arms(kind: str, values: Sequence[str]) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
     """The images of a matrix, and what is changed in the cell of each arm."""
     if kind == "--setting":
-        return {}, [_setting(value) for value in values]
+        return {}, [parse_setting(value) for value in values]
     entry = build_entry if kind == "--build" else _ref_entry
     names = [f"arm-{label}" for label in LABELS]
     return {name: entry(value) for name, value in zip(names, values, strict=True)}, [{"image": n} for n in names]
@@ -128,7 +128,12 @@ def _ref_entry(text: str) -> dict[str, str]:
     return {"ref": text}
 
 
-def _setting(text: str) -> dict[str, Any]:
+def parse_setting(text: str) -> dict[str, Any]:
+    """Parameters of a cell from `flash_attn=1,n_ubatch=1024`.
+
+    Raises:
+        InputError: one of them is no parameter.
+    """
     found: dict[str, Any] = {}
     for part in text.split(","):
         name, _, value = part.partition("=")

@@ -215,5 +215,8 @@ class ImageStore(Protocol):
             ImageStoreError: there is no such folder in it.
         """
 
+    def names(self) -> tuple[str, ...]:
+        """The names of the images that are present, with their tags."""
+
     def free_bytes(self) -> int | None:
         """Free space where the engine keeps its images; None where that cannot be seen from here."""
