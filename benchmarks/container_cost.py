@@ -115,7 +115,7 @@ class Bench:
 
     def _bare(self, argv: Sequence[str]) -> dict[str, float]:
         done = subprocess.run(
-            ["chroot", str(self.root), *argv],
+            ["/usr/sbin/chroot", str(self.root), *argv],
             capture_output=True,
             text=True,
             check=True,
