@@ -8,7 +8,6 @@ from __future__ import annotations
 from invoke import Context, task
 
 from tasks_comparing import bisect, compare
-from tasks_predicting import fit, whatif
 from tasks_predicting import fit, whatif, wins
 from tasks_sharing import export, import_, merge
 from tasks_told import told as _told

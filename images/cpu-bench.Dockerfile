@@ -1,4 +1,4 @@
-# llama-bench alone, for comparing many builds of llama.cpp on the CPU: minutes for each, any source since 2025.
+# llama-bench alone, for comparing many builds of llama.cpp on the CPU: minutes for each, from August 2025 on.
 #
 # It stands on no core. What it leaves out against `cpu`: the server and the other tools, and all CPU variants but one,
 # that of GGML_NATIVE=OFF (on x86: AVX2, FMA, F16C, BMI2). So its figures are no other image's: compare its builds with

@@ -26,12 +26,14 @@ from harness.artifacts.recipe import image_tag, normal
 from harness.errors import ArtifactError, InputError
 from harness.values.facts import ImageFacts
 from harness.values.failure import Reason
-from harness.values.image_names import is_moving
+from harness.values.image_names import build_of, is_moving
 from harness.values.matrix import ImageSource
 from harness.values.protocols import ImageStore
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 """The Dockerfiles of this checkout."""
+VERSION_LABEL = "org.opencontainers.image.version"
+REVISION_LABEL = "org.opencontainers.image.revision"
 SIMULATED_LABEL = "llama-bench-harness.simulated"
 """On images made for tests: nothing from them can be published."""
 
@@ -151,6 +153,11 @@ def _as_locked(source: ImageSource, ref: str, store: ImageStore) -> Mapping[str,
 def _facts(source: ImageSource, ref: str, described: Mapping[str, object], answers: Answers) -> ImageFacts:
     size = described.get("Size")
     labels = labels_of(described)
+    build_number, build_commit = answers.build_number, answers.build_commit
+    if source.build and build_number is None:
+        # Before `--version` a llama-bench says it in its rows only; what is built here carries its pin.
+        build_number = build_of(labels.get(VERSION_LABEL, ""))
+        build_commit = labels.get(REVISION_LABEL) or None
     return ImageFacts(
         name=source.name,
         ref=ref,
@@ -160,8 +167,8 @@ def _facts(source: ImageSource, ref: str, described: Mapping[str, object], answe
         created=_text(described.get("Created")),
         architecture=_text(described.get("Architecture")),
         size_bytes=size if isinstance(size, int) else None,
-        build_number=answers.build_number,
-        build_commit=answers.build_commit,
+        build_number=build_number,
+        build_commit=build_commit,
         flags=dict(answers.flags),
         recipe_sha256=labels.get(RECIPE_LABEL) if source.build else None,
         base=labels.get(BASE_LABEL) if source.build else None,
@@ -219,8 +226,8 @@ def _build_text(answers: Answers | None, described: Mapping[str, object]) -> str
     if answers is not None and answers.build_number is not None:
         return f"b{answers.build_number} ({answers.build_commit or 'commit unknown'})"
     labels = labels_of(described)
-    version = labels.get("org.opencontainers.image.version", "")
-    revision = labels.get("org.opencontainers.image.revision", "")
+    version = labels.get(VERSION_LABEL, "")
+    revision = labels.get(REVISION_LABEL, "")
     return " ".join(part for part in (version, f"({revision[:9]})" if revision else "") if part and part != "N/A")
 
 

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.artifacts.base_image import ensure_base
-from harness.artifacts.build import PIN_FILE
 from harness.artifacts.build_log import BuildLog, Progress, build_error
 from harness.artifacts.dockerfile import read_dockerfile
-from harness.artifacts.llama_source import read_pin
+from harness.artifacts.pins import read_source
 from harness.artifacts.recipe import CORE, recipe_for
 from harness.values.protocols import ImageStore, ImageStoreError
 
@@ -63,7 +62,7 @@ def ensure_probe(
 def _core_tag(images: Path, store: ImageStore, base_id: str) -> str | None:
     """The core image, which has a compiler, where it is there: any backend's recipe names it."""
     core = read_dockerfile(CORE, images)
-    recipe = recipe_for("cpu", pin=read_pin(images / PIN_FILE), images=images, bases={core.suite: base_id})
+    recipe = recipe_for("cpu", pin=read_source("", images), images=images, bases={core.suite: base_id})
     return recipe.core_tag if store.inspect(recipe.core_tag) else None
 
 

@@ -114,8 +114,10 @@ class Steps:
         return None
 
     def done(self, pair: Pair | None, decided: Decided) -> bool:
-        """Whether more rounds would tell nothing new, or are not made any more."""
-        return pair is not None and (bool(pair.why_none) or decided(pair.comparison) or pair.rounds >= LOOKS[-1])
+        """Whether no more rounds are made. What was interrupted between two looks is not looked at before the next."""
+        if pair is None:
+            return False
+        return bool(pair.why_none) or pair.rounds >= LOOKS[-1] or (pair.rounds in LOOKS and decided(pair.comparison))
 
     def measure(self, base: int, candidate: int, decided: Decided) -> Pair:
         """Rounds of two builds until it is decided what the second is to the first, on top of those on disk.

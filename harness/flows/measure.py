@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from harness.flows.roofs import Prober
 from harness.flows.run_once import model_identities
 from harness.flows.setting import Setting
 from harness.flows.stale import find_stale
-from harness.flows.strategy import choose_strategy
+from harness.flows.strategy import RoundsBy, choose_strategy
 from harness.flows.workspace import Workspace, find_workspace
 from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
 from harness.machine.identity import checked_name, machine_name
@@ -39,7 +39,6 @@ from harness.machine.locks import lock_folder, measuring_lock
 from harness.machine.vendors import discover_devices
 from harness.machine.watch import Watch
 from harness.matrix.rounds import group_cells
-from harness.matrix.strategies.rounds import Wanted
 from harness.report.report import write_report
 from harness.store.history import History
 from harness.store.records import RecordStore
@@ -54,11 +53,7 @@ MEMORY_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureRequest:
-    """What the user asked for on the command line.
-
-    Attributes:
-        rounds_by: of a flow that knows better than the preset how many rounds are needed.
-    """
+    """What the user asked for on the command line; and `rounds_by`, of a flow that knows better than the preset."""
 
     file: str
     fresh: bool = False
@@ -71,7 +66,7 @@ class MeasureRequest:
     price_per_kwh: float | None = None
     locked: bool = False
     only_stale: bool = False
-    rounds_by: Callable[[tuple[Group, ...]], Wanted] | None = None
+    rounds_by: RoundsBy | None = None
 
 
 def measure(request: MeasureRequest, *, workspace: Workspace | None = None, display: Display | None = None) -> None:

@@ -20,6 +20,10 @@ from harness.values.plan import Group
 _BUDGET = re.compile(r"(?:(?P<h>[0-9]{1,4}) ?h)? ?(?:(?P<m>[0-9]{1,6}) ?m(?:in)?)? ?(?:(?P<s>[0-9]{1,8}) ?s)?")
 
 
+RoundsBy = Callable[[tuple[Group, ...]], Wanted]
+"""Makes the rule of how many rounds each group needs, once the groups are known."""
+
+
 def read_budget(text: str) -> float | None:
     """Seconds from `30m`, `2h`, `1h30m` or `90s`; None where the option was not given.
 
@@ -57,7 +61,7 @@ def choose_strategy(
     matrix: Matrix,
     *,
     budget_s: float | None,
-    rounds_by: Callable[[tuple[Group, ...]], Wanted] | None = None,
+    rounds_by: RoundsBy | None = None,
 ) -> Strategy:
     """The strategy of a start. A budget counts from now.
 

@@ -214,3 +214,13 @@ def test_the_list_says_what_is_there_and_starts_nothing(image_store, tmp_path: P
     assert rows[1].size_bytes == 1000
     assert rows[2].size_bytes is None
     assert image_store.built == []
+
+
+def test_an_old_build_that_was_made_here_has_the_number_of_its_pin(image_store, tmp_path: Path) -> None:
+    kept = "sha256:" + "c" * 64
+    labels = {"org.opencontainers.image.version": "b6110", "org.opencontainers.image.revision": "9a9638954"}
+    image_store.add(kept, Id=kept, Config={"Labels": labels})
+    source = ImageSource(name="old", build="cpu-bench", llama_source="b6110", image_id=kept)
+    facts = prepare(source, image_store, Probe(stdout=OLD_HELP), tmp_path)
+    assert (facts.build_number, facts.build_commit) == (6110, "9a9638954")
+    assert facts.ref == "images/cpu-bench.Dockerfile b6110"
