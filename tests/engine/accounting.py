@@ -80,8 +80,12 @@ def _planned(records: tuple[Record, ...], rounds: int) -> dict[tuple[str, int], 
     return {(cell, round_): 1 for cell in cells for round_ in range(rounds + 1 if cell in good else 1)}
 
 
-def nothing_left(own: OwnEngine, harness: FaultyHarness, held: dict[str, list[str]]) -> None:
+def nothing_left(own: OwnEngine, harness: FaultyHarness, held: dict[str, list[str]], *, orphans: bool = False) -> None:
     """No container, volume or process of one, no temporary file; the harness's process held nothing at its end.
+
+    Args:
+        orphans: an engine that was killed while it made or removed a container can forget the process that watches
+            over it (a shim of containerd). Such a one may be left if nothing runs below it.
 
     Raises:
         AssertionError: something is left.
@@ -92,6 +96,6 @@ def nothing_left(own: OwnEngine, harness: FaultyHarness, held: dict[str, list[st
         assert client.volumes()["Volumes"] in (None, [])
     finally:
         client.close()
-    assert own.shims() == []
+    assert [children for children in own.shims().values() if children or not orphans] == []
     assert harness.leftovers() == []
     assert held == {"threads": [], "files": [], "children": []}

@@ -25,7 +25,9 @@ import pytest
 from harness.engine.daemon import Daemon, EnginePaths, find_dockerd, root_path
 from harness.engine.docker_engine import DockerEngine
 
-PLACE = Path("/var/tmp")
+PLACE = Path(os.environ.get("BENCH_TEST_ENGINE_PLACE", "/var/tmp"))
+"""Where its folders lie: a file system that can carry overlays. In memory (`/dev/shm`) a soak takes half the time."""
+
 PREFIX = "lbh-own-"
 IMAGE = "llama-bench-harness/base:trixie"
 
@@ -66,9 +68,10 @@ class OwnEngine:
         finally:
             client.close()
 
-    def shims(self) -> list[int]:
-        """Processes that watch over a container, one each."""
-        return [pid for pid, words in _processes(self.paths.run).items() if "shim" in words[0]]
+    def shims(self) -> dict[int, list[int]]:
+        """Processes that watch over a container, one each, and the processes that each has."""
+        running = _processes(self.paths.run).items()
+        return {pid: _children(pid) for pid, words in running if "shim" in words[0]}
 
     def environment(self, folder: Path) -> Mapping[str, str]:
         """For a harness that uses this engine alone, with reports, lock, cache and temporary files in `folder`."""

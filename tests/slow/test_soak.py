@@ -120,6 +120,7 @@ def test_a_harness_and_an_engine_that_are_killed_again_and_again(own: OwnEngine,
         faults=found.faults,
         kills=kills,
         starts=start,
+        forgotten_shims=len(own.shims()),
         seconds=round(time.monotonic() - begin),
     )
-    nothing_left(own, harness, held)
+    nothing_left(own, harness, held, orphans=True)
