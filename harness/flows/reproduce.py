@@ -101,12 +101,20 @@ def reproduce(
     for cell in made.cells:
         display.say(f"{cell.cell}: {in_words(cell)}")
     display.say(f"{made.conclusion}: {made.count(Conclusion.REPRODUCED)} of {len(made.cells)} cells")
-    display.say(f"report: {shown_path(report, workspace)}; new records: {shown_path(into, workspace)}")
+    records = f"; new records: {shown_path(into, workspace)}" if plan.cells else ""
+    display.say(f"report: {shown_path(report, workspace)}{records}")
     if made.conclusion is not Conclusion.REPRODUCED:
-        raise CellsFailedError(
-            str(made.conclusion), where=folder.name, remedy="`invoke diff-env` shows what is not the same."
-        )
+        raise CellsFailedError(str(made.conclusion), where=folder.name, remedy=_remedy(made, original))
     return made
+
+
+def _remedy(made: Reproduction, original: MachineResults) -> str:
+    """What to do about cells that were not reproduced: an image that is built here follows from the commit's recipe."""
+    reasons = [reason for cell in made.cells for reason in cell.reasons]
+    source = (original.latest.harness_source or "").removesuffix("-dirty")
+    if source and any(reason.startswith(("recipe: ", "build: ", "image: ")) for reason in reasons):
+        return f"Images are built from the recipes of a commit: `git checkout {source}`, and the same command there."
+    return "`invoke diff-env` shows what is not the same."
 
 
 def _original(folder: Path, request: ReproduceRequest) -> MachineResults:

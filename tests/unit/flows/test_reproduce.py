@@ -120,11 +120,18 @@ def slower(harness: Any) -> Callable[[float], None]:
     ],
 )
 def test_another_image_is_not_comparable_and_nothing_is_run(
-    harness: Any, folder: Path, again: Callable[..., Reproduction], changes: dict[str, Any], words: str
+    harness: Any,
+    folder: Path,
+    again: Callable[..., Reproduction],
+    changes: dict[str, Any],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     harness.image = replace(harness.image, **changes)
-    with pytest.raises(CellsFailedError, match="not comparable"):
+    with pytest.raises(CellsFailedError, match="not comparable") as caught:
         again()
+    assert "git checkout" in caught.value.remedy, "images are made from the recipes of a commit"
+    assert "new records" not in capsys.readouterr().out
     (made,) = read_reproductions(folder)
     assert {cell.conclusion for cell in made.cells} == {Conclusion.NOT_COMPARABLE}
     assert made.cells[0].reasons[0].startswith(words)
