@@ -125,18 +125,27 @@ def test_another_image_is_not_comparable_and_nothing_is_run(
     again: Callable[..., Reproduction],
     changes: dict[str, Any],
     words: str,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     harness.image = replace(harness.image, **changes)
     with pytest.raises(CellsFailedError, match="not comparable") as caught:
         again()
     assert "git checkout" in caught.value.remedy, "images are made from the recipes of a commit"
-    assert "new records" not in capsys.readouterr().out
     (made,) = read_reproductions(folder)
     assert {cell.conclusion for cell in made.cells} == {Conclusion.NOT_COMPARABLE}
     assert made.cells[0].reasons[0].startswith(words)
     assert not (harness.workspace.reports / made.folder).exists()
     assert "not comparable: " + words.split(":", maxsplit=1)[0] in (folder / "report.md").read_text()
+
+
+def test_records_that_were_not_made_are_not_spoken_of(
+    harness: Any, again: Callable[..., Reproduction], capsys: pytest.CaptureFixture[str]
+) -> None:
+    again()
+    assert "new records: " in capsys.readouterr().out
+    harness.image = replace(harness.image, id="sha256:" + "e" * 64, build_number=11400)
+    with pytest.raises(CellsFailedError):
+        again()
+    assert "new records" not in capsys.readouterr().out
 
 
 def test_another_model_and_another_device_are_not_comparable(
