@@ -44,7 +44,7 @@ def _outcome(outcome: Outcome, cell: Cell, run: Run, history: History) -> str:
     values = _values(run.key, cell, history)
     if run.round < FEWEST or len(values) < FEWEST:
         return words
-    return f"{words} (median {_shown(median(values), cell)} ±{_percent(_width(values))})"
+    return f"{words} (median {_shown(median(values), cell)} {_reach(_width(values))})"
 
 
 def _shown(ns_per_token: float, cell: Cell) -> str:
@@ -66,7 +66,7 @@ def after_round(round_: int, groups: Sequence[Group], history: History) -> str:
     if not widths:
         return ""
     widest, cell = max(widths)
-    return f"after round {round_} the widest interval is ±{_percent(widest)}: {cell}"
+    return f"after round {round_} the widest interval is {_reach(widest)}: {cell}"
 
 
 def _values(key: str, cell: Cell, history: History) -> list[float]:
@@ -77,5 +77,6 @@ def _width(values: Sequence[float]) -> float:
     return relative_half_width(values, confidence=CONFIDENCE) or 0.0
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
+def _reach(share: float) -> str:
+    """`±1.3 %`. What is wider than the value itself has no more to say than that."""
+    return f"±{100 * share:.2g} %" if share < 1 else "±100 % or more"
