@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import median
 
 from harness.stats.intervals import rate, run_value
@@ -10,12 +10,16 @@ from harness.stats.until import relative_half_width
 from harness.stats.verdicts import CONFIDENCE
 from harness.store.history import History
 from harness.values.cell import Cell
+from harness.values.failure import Failure, Reason
 from harness.values.measurement import BATCHED, BENCH
 from harness.values.plan import Group
 from harness.values.record import Outcome, Record, Run
 
 FEWEST = 3
 """Rounds before widths are shown: of two values the t interval is a hundred times wider than what comes of it."""
+
+MOST_CAUSES = 4
+"""Different failures that are told at the end; the report has all of them."""
 
 
 def title(run: Run) -> str:
@@ -53,6 +57,28 @@ def _shown(ns_per_token: float, cell: Cell) -> str:
     if test.measurement in {BENCH, BATCHED}:
         return f"{rate(ns_per_token):.4g} t/s"
     return f"{ns_per_token * test.n_tokens / 1e6:.4g} ms"
+
+
+def causes(lacking: Collection[str], history: History) -> list[str]:
+    """Why cells have no result and what to do about it, the most frequent first; what has one remedy is told once.
+
+    Args:
+        lacking: ids of cells, of which those without a failure are left out.
+    """
+    latest = {cell: outcome.failure for (_, cell, _), outcome in history.outcomes.items() if cell in lacking}
+    found: dict[tuple[Reason, str], list[Failure]] = {}
+    for failure in latest.values():
+        if failure is not None:
+            found.setdefault((failure.reason, failure.remedy), []).append(failure)
+    lines = []
+    for (reason, remedy), failed in sorted(found.items(), key=lambda item: -len(item[1]))[:MOST_CAUSES]:
+        others = len({failure.detail for failure in failed}) - 1
+        count = f"{len(failed)} cell{'s' if len(failed) > 1 else ''}"
+        lines.append(f"  {count}: {reason}: {failed[0].detail[:160]}" + (f" (and {others} like it)" if others else ""))
+        lines += [f"    -> {remedy}"] if remedy else []
+    if len(found) > MOST_CAUSES:
+        lines.append(f"  and {len(found) - MOST_CAUSES} more reasons")
+    return lines
 
 
 def after_round(round_: int, groups: Sequence[Group], history: History) -> str:

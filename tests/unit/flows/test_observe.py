@@ -1,6 +1,6 @@
 """From looks at a fake card to the record: what the device was seen to do decides, whatever llama-bench prints.
 
-The looks are those of the real thread. Nothing here trusts it to come in time: each container runs until it was looked at.
+The looks are those of the real thread. Nothing trusts it to come in time: each container runs until it was looked at.
 """
 
 import io

@@ -34,7 +34,7 @@ def telemetry(cell, seen):
 
 @pytest.fixture
 def telling(judging, cell, ended):
-    """Judges the run with what was changed; returns by proof what it found: its failure's reason, or how it was shown."""
+    """Judges the run with what was changed; returns by proof the reason of its failure, or how it was shown."""
 
     def judged(line=LISTED, *, seen=WORKED, **row):
         before = judge_listing(ended(("Available devices:", line)), passthrough=CARD, backend=BACKENDS["cuda"])
