@@ -100,7 +100,7 @@ class ServerClient:
         """Wait until the server is ready, and ask for everything. Never raises."""
         ready_ns, about, problem = None, {}, ""
         try:
-            ready_ns = self._ready(stop)
+            ready_ns = self.wait_until_ready(stop)
             if ready_ns is not None:
                 about = self._about()
                 for cell in self._cells:
@@ -110,7 +110,8 @@ class ServerClient:
         answers = {name: tuple(found) for name, found in self._answers.items()}
         return Heard(ready_ns=ready_ns, about=about, answers=answers, counters=tuple(self._counters), problem=problem)
 
-    def _ready(self, stop: Event) -> int | None:
+    def wait_until_ready(self, stop: Event) -> int | None:
+        """When the server first said that it is ready, on the monotonic clock; None where `stop` came before."""
         while not stop.wait(_LOOK_S):
             try:
                 status, _ = self._get("/health", timeout_s=5.0)
@@ -149,8 +150,8 @@ class ServerClient:
             for slot in range(test.n_parallel):
                 prefix, prompt = self._tokens(test.n_depth, about), self._tokens(test.n_prompt, about)
                 if prefix:
-                    self._ask(_body(prefix, slot=slot, n_predict=0, cached=True))
-                requests.append(_body([*prefix, *prompt], slot=slot, n_predict=test.n_gen, cached=bool(prefix)))
+                    self.ask(request_body(prefix, slot=slot, n_predict=0, cached=True))
+                requests.append(request_body([*prefix, *prompt], slot=slot, n_predict=test.n_gen, cached=bool(prefix)))
             made.append(self._at_once(requests))
             self._count()
 
@@ -163,13 +164,13 @@ class ServerClient:
     def _at_once(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
         """The answers to requests that are sent together."""
         if len(requests) == 1:
-            return (self._ask(requests[0]),)
+            return (self.ask(requests[0]),)
         answers: list[Answer | None] = [None] * len(requests)
         together = Barrier(len(requests))
 
         def ask(index: int) -> None:
             together.wait()
-            answers[index] = self._ask(requests[index])
+            answers[index] = self.ask(requests[index])
 
         threads = [Thread(target=ask, args=(index,), daemon=True) for index in range(len(requests))]
         for thread in threads:
@@ -178,7 +179,7 @@ class ServerClient:
             thread.join()
         return tuple(answer for answer in answers if answer is not None)
 
-    def _ask(self, body: dict[str, Any]) -> Answer:
+    def ask(self, body: dict[str, Any]) -> Answer:
         """One request, streamed. Never raises: what goes wrong is its `problem`."""
         content = json.dumps(body).encode()
         connection = SocketConnection(self.socket, timeout_s=_ANSWER_S)
@@ -224,7 +225,8 @@ class ServerClient:
             self._counters.append({"at_ns": float(self._clock()), **found})
 
 
-def _body(prompt: Sequence[int], *, slot: int, n_predict: int, cached: bool) -> dict[str, Any]:
+def request_body(prompt: Sequence[int], *, slot: int, n_predict: int, cached: bool) -> dict[str, Any]:
+    """What `/completion` is asked: `n_predict` tokens after a prompt of token numbers, streamed."""
     return {
         "prompt": list(prompt),
         "n_predict": n_predict,
