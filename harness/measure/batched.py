@@ -7,6 +7,7 @@ out in silence what does not fit into its context: a row that is not there is a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.formats import llama_batched, llama_log
 from harness.formats.llama_batched import BatchedRow
@@ -61,7 +62,7 @@ class BatchedBench:
             *(("-v",) if verbose else ()),
         )
 
-    def client(self, cells: Sequence[Cell], *, repetitions: int) -> None:
+    def client(self, cells: Sequence[Cell], *, repetitions: int, text: Path | None) -> None:
         """It needs nobody to talk to."""
 
     def windows(

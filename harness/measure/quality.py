@@ -8,6 +8,7 @@ likely token is the same. Without, it tells the perplexity only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from harness.formats import llama_log, llama_perplexity
@@ -69,7 +70,7 @@ class Quality:
             return start
         return (*start, "--kl-divergence", "--kl-divergence-base", LOGITS_PATH)
 
-    def client(self, cells: Sequence[Cell], *, repetitions: int) -> None:
+    def client(self, cells: Sequence[Cell], *, repetitions: int, text: Path | None) -> None:
         """It needs nobody to talk to."""
 
     def windows(

@@ -19,6 +19,7 @@ _RATES = (
     "client_generation_tokens_per_s",
     "server_generation_tokens_per_s",
     "throughput_tokens_per_s",
+    "draft_accepted_percent",
 )
 _Row = tuple[MachineResults, CellResult]
 _Last = tuple[str, Callable[[MachineResults, CellResult], str]]
