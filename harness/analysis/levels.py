@@ -11,6 +11,7 @@ from harness.analysis.guide import guide
 from harness.analysis.results import CellResult, MachineResults
 from harness.analysis.shares import on_processor
 from harness.analysis.signs import Signs, signs
+from harness.stats.digits import plain
 from harness.stats.intervals import counted_samples
 from harness.stats.trend import Trend, trend
 from harness.values.measurement import LATENCY
@@ -104,7 +105,7 @@ def _first_token(result: CellResult) -> Level | None:
     return Level(
         check="first token",
         grade=grade,
-        found=f"{found.median:.3g} ms after the request",
+        found=f"{plain(found.median)} ms after the request",
         todo="Shorter prompts, a cached prefix, or faster prompt processing." if grade is Grade.WARNING else "",
     )
 

@@ -47,7 +47,7 @@ class BatchedBench:
         if isinstance(flags, Failure):
             return flags
         first = cells[0]
-        start = head(first.params, image, PROGRAM, passthrough=passthrough)
+        start = head(first.params, image, PROGRAM, passthrough=passthrough, verbose=verbose)
         if isinstance(start, Failure):
             return start
         sequences = [cell.test.n_parallel for cell in cells]
@@ -59,7 +59,6 @@ class BatchedBench:
             *("-npp", str(test.n_prompt), "-ntg", str(test.n_gen)),
             *("-npl", ",".join(str(n) for n in sequences * repetitions)),
             *("--output-format", "jsonl"),
-            *(("-v",) if verbose else ()),
         )
 
     def client(self, cells: Sequence[Cell], *, repetitions: int, text: Path | None) -> None:

@@ -71,7 +71,7 @@ class Server:
         flags = program_options(image, PROGRAM)
         if isinstance(flags, Failure):
             return flags
-        start = head(first.params, image, PROGRAM, passthrough=passthrough)
+        start = head(first.params, image, PROGRAM, passthrough=passthrough, verbose=verbose)
         if isinstance(start, Failure):
             return start
         if any(cell.test.n_depth for cell in cells) and "--cache-reuse" not in flags and "--slots" not in flags:
@@ -84,7 +84,6 @@ class Server:
         # Prompts of earlier requests are not to be found in the host's memory.
         own += ["-cram", "0"] if "-cram" in flags else []
         own += ["--no-webui"] if "--no-webui" in flags else ["--no-ui"] if "--no-ui" in flags else []
-        own += ["-v"] if verbose else []
         drafting = _drafting(first, flags)
         if isinstance(drafting, Failure):
             return drafting

@@ -44,8 +44,8 @@ def _latency(rows: Sequence[_Row], data: ReportData) -> list[Block]:
         Paragraph(
             text="Milliseconds as a client of llama-server sees them: medians over rounds with their 95 % intervals. "
             "x4 means four requests at once, @d4096 a prefix of that length in the server's cache; else nothing is "
-            "cached. The time to first token is that of the whole prompt. Between tokens: the share of all tokens "
-            "that came in at most this time after the one before."
+            "cached. The time to first token is that of the whole prompt. p95: 95 of 100 tokens came within this "
+            "time after the one before."
         ),
         Heading(level=3, text="The same in tokens per second"),
         _table(rows, _RATES, several=data.several, last=("llama-bench", _bench)),
