@@ -12,6 +12,7 @@ from harness.flows.listing import cache_mounts, container_environment
 from harness.flows.setting import Setting
 from harness.machine.sampler import Sampler
 from harness.measure.quality import LOGITS_PATH, TEXT_PATH
+from harness.measure.server import DRAFT_PATH
 from harness.values.backend import BACKENDS
 from harness.values.container import BindMount, ContainerExit, ContainerSpec
 from harness.values.measured import Heard
@@ -25,6 +26,7 @@ def container_of(run: Run, argv: tuple[str, ...], setting: Setting, client: Clie
     prepared, first = setting.prepared, run.cells[0]
     mounts = [BindMount(source=prepared.model(first).path, target=MODEL_PATH)]
     mounts += client.mounts() if client else ()
+    mounts += [BindMount(source=draft.path, target=DRAFT_PATH)] if (draft := prepared.draft(first)) else []
     mounts += _quality_mounts(run, setting)
     mounts += cache_mounts(BACKENDS[first.backend], prepared.image(first), kernel_caches=setting.kernel_caches)
     return ContainerSpec(

@@ -15,6 +15,10 @@ LOAD = "load"
 BATCHED = "batched"
 QUALITY = "quality"
 
+RANDOM = "random"
+TEXT = "text"
+"""What prompts of a server are made of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementKind:

@@ -19,6 +19,7 @@ _RATES = (
     "client_generation_tokens_per_s",
     "server_generation_tokens_per_s",
     "throughput_tokens_per_s",
+    "draft_accepted_percent",
 )
 _Row = tuple[MachineResults, CellResult]
 _Last = tuple[str, Callable[[MachineResults, CellResult], str]]
@@ -43,8 +44,8 @@ def _latency(rows: Sequence[_Row], data: ReportData) -> list[Block]:
         Paragraph(
             text="Milliseconds as a client of llama-server sees them: medians over rounds with their 95 % intervals. "
             "x4 means four requests at once, @d4096 a prefix of that length in the server's cache; else nothing is "
-            "cached. The time to first token is that of the whole prompt. Between tokens: the share of all tokens "
-            "that came in at most this time after the one before."
+            "cached. The time to first token is that of the whole prompt. p95: 95 of 100 tokens came within this "
+            "time after the one before."
         ),
         Heading(level=3, text="The same in tokens per second"),
         _table(rows, _RATES, several=data.several, last=("llama-bench", _bench)),

@@ -116,11 +116,48 @@ def test_use_of_a_processor_is_that_of_its_threads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("used_gib", "expected_grade"), [(21.0, Grade.GOOD), (22.5, Grade.BETWEEN), (23.5, Grade.WARNING)]
+    ("used_gib", "expected_grade"),
+    [
+        (0.9 * 24 - 0.01, Grade.GOOD),
+        (0.9 * 24, Grade.BETWEEN),
+        (0.95 * 24, Grade.BETWEEN),
+        (0.95 * 24 + 0.01, Grade.WARNING),
+    ],
 )
 def test_memory_of_a_card(used_gib: float, expected_grade: Grade) -> None:
     result = on_card(device=DeviceSummary(readings=9, memory_max_bytes=round(used_gib * GIB)))
     assert grade("memory", result, Machine4090()) is expected_grade
+
+
+def test_memory_of_a_processor_is_what_its_run_held_of_the_machine_s() -> None:
+    class Facts(Machine.machine.__class__):
+        memory_bytes = 10 * GIB
+
+    machine = Machine()
+    machine.machine = Facts()
+    host = replace(made().observed[0].summary.host, container_resident_max_bytes=9 * GIB)
+    assert grade("memory", made(host=host), machine) is Grade.BETWEEN
+    assert grade("memory", made(host=replace(host, container_resident_max_bytes=9 * GIB - 1)), machine) is Grade.GOOD
+    assert grade("memory", made(), machine) is None
+
+
+@pytest.mark.parametrize(
+    ("ms", "expected_grade"),
+    [(499.9, Grade.GOOD), (500.0, Grade.BETWEEN), (2000.0, Grade.BETWEEN), (2000.1, Grade.WARNING)],
+)
+def test_the_first_token_of_a_server(ms: float, expected_grade: Grade) -> None:
+    result = made(test=Test(n_prompt=128, n_gen=32, measurement="latency"))
+    (run,) = result.runs
+    served = replace(result, runs=(replace(run, metrics={"ttft_ms": ms}),), screening=True)
+    assert grade("first token", served) is expected_grade
+    assert grade("first token", made()) is None
+
+
+def test_a_long_wait_is_written_out() -> None:
+    result = made(test=Test(n_prompt=128, n_gen=32, measurement="latency"))
+    served = replace(result, runs=(replace(result.runs[0], metrics={"ttft_ms": 5948.0}),), screening=True)
+    (level,) = [level for level in levels(served, Machine()) if level.check == "first token"]
+    assert level.found == "5948 ms after the request"
 
 
 def samples(*values: int):
