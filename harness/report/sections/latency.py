@@ -54,33 +54,64 @@ def _latency(rows: Sequence[_Row], data: ReportData) -> list[Block]:
             "request, its reading and the first token; the server counts its own work only. Generation: the client "
             "counts from the first token to the last. llama-bench, where this report has the same test, neither "
             "samples tokens nor speaks HTTP. With several requests at once the rates are those of one of them."
+            + _shares(rows)
         ),
     ]
 
 
+def _shares(rows: Sequence[_Row]) -> str:
+    """What is left of each rate from llama-bench to the server, and from there to its client, over all rows."""
+    said = []
+    for name, kind in (("prompt", "pp"), ("generation", "tg")):
+        client, server = [], []
+        for machine, result in rows:
+            seen, own = (result.metric(f"{who}_{name}_tokens_per_s") for who in ("client", "server"))
+            like = _same_in_bench(machine, result, kind)
+            if seen and own:
+                client.append(seen.median / own.median)
+            if own and like and like.tokens_per_s and result.cell.test.n_parallel == 1:
+                server.append(own.median / like.tokens_per_s)
+        told = [f"the client saw {_range(client)} of the server's rate"] * bool(client)
+        told += [f"the server reached {_range(server)} of llama-bench's"] * bool(server)
+        said += [f"{name}: {', '.join(told)}"] * bool(told)
+    return f" In these rows, by the medians: {'; '.join(said)}." if said else ""
+
+
+def _range(shares: Sequence[float]) -> str:
+    low, high = f"{100 * min(shares):.1f}", f"{100 * max(shares):.1f}"
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
 def _bench(machine: MachineResults, result: CellResult) -> str:
     """The rates of llama-bench for the same setting, prompt and generation; a dash where it was not measured."""
-    test = result.cell.test
-    found = []
-    for n_prompt, n_gen in ((test.n_prompt, 0), (0, test.n_gen)):
-        like = next(
-            (
-                other
-                for other in machine.cells
-                if other.tokens_per_s is not None
-                and (other.cell.test.kind in {"pp", "tg"})
-                and (other.cell.test.n_prompt > 0, other.cell.test.n_gen > 0) == (n_prompt > 0, n_gen > 0)
-                and (not n_prompt or other.cell.test.n_prompt == n_prompt)
-                and other.cell.test.n_depth == test.n_depth
-                and (other.cell.backend, other.cell.image, other.cell.model, other.cell.device)
-                == (result.cell.backend, result.cell.image, result.cell.model, result.cell.device)
-                and dict(other.cell.params) == dict(result.cell.params)
-            ),
-            None,
-        )
-        if like is not None and like.tokens_per_s is not None:
-            found.append(f"{like.cell.test.name} {with_interval(like.tokens_per_s, like.interval)}")
+    found = [
+        f"{like.cell.test.name} {with_interval(like.tokens_per_s, like.interval)}"
+        for kind in ("pp", "tg")
+        if (like := _same_in_bench(machine, result, kind)) is not None and like.tokens_per_s is not None
+    ]
     return ", ".join(found) or "-"
+
+
+def _same_in_bench(machine: MachineResults, result: CellResult, kind: str) -> CellResult | None:
+    """The cell of llama-bench with the same setting, depth, and number of tokens of this kind; None without one."""
+    test = result.cell.test
+    tokens = {"pp": (test.n_prompt, 0), "tg": (0, test.n_gen)}[kind]
+    return next(
+        (
+            other
+            for other in machine.cells
+            if other.cell.test.kind == kind
+            and (other.cell.test.n_prompt, other.cell.test.n_gen) == tokens
+            and other.cell.test.n_depth == test.n_depth
+            and not other.cell.test.sustained_s
+            and not other.cell.label
+            and (other.cell.backend, other.cell.image, other.cell.model, other.cell.device)
+            == (result.cell.backend, result.cell.image, result.cell.model, result.cell.device)
+            and dict(other.cell.params) == dict(result.cell.params)
+            and other.tokens_per_s is not None
+        ),
+        None,
+    )
 
 
 def _loading(rows: Sequence[_Row], *, several: bool) -> list[Block]:
