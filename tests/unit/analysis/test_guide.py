@@ -116,17 +116,17 @@ def test_use_of_a_processor_is_that_of_its_threads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("used_gib", "expected_grade"),
-    [
-        (0.9 * 24 - 0.01, Grade.GOOD),
-        (0.9 * 24, Grade.BETWEEN),
-        (0.95 * 24, Grade.BETWEEN),
-        (0.95 * 24 + 0.01, Grade.WARNING),
-    ],
+    ("used", "expected_grade"),
+    [(89_999, Grade.GOOD), (90_000, Grade.BETWEEN), (95_000, Grade.BETWEEN), (95_001, Grade.WARNING)],
 )
-def test_memory_of_a_card(used_gib: float, expected_grade: Grade) -> None:
-    result = on_card(device=DeviceSummary(readings=9, memory_max_bytes=round(used_gib * GIB)))
-    assert grade("memory", result, Machine4090()) is expected_grade
+def test_memory_of_a_card(used: int, expected_grade: Grade) -> None:
+    class Facts(Machine4090.Facts):
+        devices = (replace(Machine4090.Facts.devices[0], memory_bytes=100_000),)
+
+    machine = Machine4090()
+    machine.machine = Facts()
+    result = on_card(device=DeviceSummary(readings=9, memory_max_bytes=used))
+    assert grade("memory", result, machine) is expected_grade
 
 
 def test_memory_of_a_processor_is_what_its_run_held_of_the_machine_s() -> None:
