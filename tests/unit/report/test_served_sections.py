@@ -1,6 +1,5 @@
 """What is said of servers, batches and quality: each figure with what it is of, and rates side by side."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 from harness.analysis.results import CellResult, RunValue
@@ -79,14 +78,14 @@ def test_the_rates_of_client_server_and_llama_bench_stand_side_by_side_and_are_p
     )
     blocks = latency.render(report(*reversed(others), served()))
     waiting, rates = tables(blocks)
-    assert waiting.rows[0][5:9] == ("512", "20.0", "30.0", "40.0") or waiting.rows[0][5].startswith("512")
+    assert [float(text.split(" ")[0]) for text in waiting.rows[0][5:9]] == [512, 20, 30, 40]
     row = dict(zip(rates.columns, rates.rows[0], strict=True))
     assert row["llama-bench"].startswith("pp128 320")
     assert "tg32 62.5" in row["llama-bench"]
     assert "prompt: the client saw 97.7 % of the server's rate, the server reached 80.0 % of llama-bench's" in text(
         blocks
     )
-    assert "generation: the client saw 98.0 % of the server's rate" in text(blocks)
+    assert "generation: the client saw 98.0 % of the server's rate" in said
 
 
 def test_without_llama_bench_nothing_is_said_of_it() -> None:
@@ -99,9 +98,7 @@ def test_waiting_behind_a_prefix_is_shown_over_its_depth() -> None:
     blocks = depth.render(report(served(), served(n_depth=512, ttft_ms=600.0)))
     (table,) = tables(blocks)
     assert [row[3] for row in table.rows] == ["0", "512"]
-    assert [row[4].split(" ")[0].rstrip("0").rstrip(".") for row in table.rows] == ["512", "6"] or [
-        row[4][:3] for row in table.rows
-    ] == ["512", "600"]
+    assert [float(row[4].split(" ")[0]) for row in table.rows] == [512, 600]
     assert depth.render(report(served())) == ()
 
 
@@ -129,7 +126,7 @@ def test_quality_without_a_base_says_what_is_missing() -> None:
 
 
 def test_levels_of_a_server_name_the_wait() -> None:
-    slow = replace(served(ttft_ms=2500.0))
+    slow = served(ttft_ms=2500.0)
     blocks = levels.render(report(slow))
     (row,) = tables(blocks)[0].rows
     assert row[1:4] == ("first token", "warning", "2500 ms after the request")
