@@ -82,9 +82,8 @@ def test_the_rates_of_client_server_and_llama_bench_stand_side_by_side_and_are_p
     row = dict(zip(rates.columns, rates.rows[0], strict=True))
     assert row["llama-bench"].startswith("pp128 320")
     assert "tg32 62.5" in row["llama-bench"]
-    assert "prompt: the client saw 97.7 % of the server's rate, the server reached 80.0 % of llama-bench's" in text(
-        blocks
-    )
+    said = text(blocks)
+    assert "prompt: the client saw 97.7 % of the server's rate, the server reached 80.0 % of llama-bench's" in said
     assert "generation: the client saw 98.0 % of the server's rate" in said
 
 
