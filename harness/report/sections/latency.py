@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from harness.analysis.comparability import proof_of
 from harness.analysis.results import CellResult, MachineResults
 from harness.report import words
 from harness.report.data import ReportData
-from harness.stats.digits import with_interval
+from harness.stats.digits import plain, with_interval
 from harness.values.block import Block, Heading, Paragraph, Table
 from harness.values.measurement import LATENCY, LOAD
 
@@ -121,8 +122,24 @@ def _loading(rows: Sequence[_Row], *, several: bool) -> list[Block]:
         Paragraph(
             text="Milliseconds from the start of the container until the server says that it is ready, its own warm-up "
             "included. Cold: the model's file was dropped from the page cache before, so it comes from the disk."
+            + "".join(_from_disk(machine, result, rows) for machine, result in rows if result.cell.test.cold)
         ),
     ]
+
+
+def _from_disk(machine: MachineResults, cold: CellResult, rows: Sequence[_Row]) -> str:
+    """How much longer a cold start takes, and what that makes of the disk; empty without the same start warm."""
+    like = replace(cold.cell, id="", test=replace(cold.cell.test, cold=False))
+    warm = next((r for m, r in rows if m is machine and replace(r.cell, id="") == like), None)
+    seconds = [(found.median / 1e3) for result in (cold, warm) if result and (found := result.metric("load_ms"))]
+    if len(seconds) < 2 or cold.model is None:  # noqa: PLR2004 - cold and warm
+        return ""
+    longer = seconds[0] - seconds[1]
+    size = f"{cold.model.title or cold.cell.model} ({words.size(cold.model.size_bytes)})"
+    if longer <= 0:
+        return f" {size}: cold is no slower than warm; what lies below the page cache has it in memory, or is as fast."
+    rate = cold.model.size_bytes / longer / 1e9
+    return f" {size}: cold takes {plain(longer)} s longer by the medians, as from a disk of {plain(rate)} GB/s."
 
 
 def _table(rows: Sequence[_Row], names: Sequence[str], *, several: bool, last: _Last) -> Table:

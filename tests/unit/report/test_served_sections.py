@@ -1,5 +1,6 @@
 """What is said of servers, batches and quality: each figure with what it is of, and rates side by side."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 from harness.analysis.results import CellResult, RunValue
@@ -99,6 +100,18 @@ def test_waiting_behind_a_prefix_is_shown_over_its_depth() -> None:
     assert [row[3] for row in table.rows] == ["0", "512"]
     assert [float(row[4].split(" ")[0]) for row in table.rows] == [512, 600]
     assert depth.render(report(served())) == ()
+
+
+def test_a_cold_start_says_what_it_makes_of_the_disk() -> None:
+    model = SimpleNamespace(title="M", size_bytes=2 * 10**9, synthetic=False)
+    cold, warm = (
+        replace(result(Test(measurement="load", cold=cold), load_ms=ms), model=model)
+        for cold, ms in ((True, 3000.0), (False, 1000.0))
+    )
+    said = text(latency.render(report(cold, warm)))
+    assert "cold takes 2.00 s longer by the medians, as from a disk of 1.00 GB/s" in said
+    assert "as from a disk" not in text(latency.render(report(cold)))
+    assert "no slower than warm" in text(latency.render(report(replace(cold, runs=warm.runs), warm)))
 
 
 def batch(parallel: int, rate: float) -> CellResult:
