@@ -72,8 +72,8 @@ def _shares(rows: Sequence[_Row]) -> str:
                 client.append(seen.median / own.median)
             if own and like and like.tokens_per_s and result.cell.test.n_parallel == 1:
                 server.append(own.median / like.tokens_per_s)
-        told = [f"the client saw {_range(client)} of the server's rate"] * bool(client)
-        told += [f"the server reached {_range(server)} of llama-bench's"] * bool(server)
+        told = [f"the client saw {_range(client)} of the server's rate"] if client else []
+        told += [f"the server reached {_range(server)} of llama-bench's"] if server else []
         said += [f"{name}: {', '.join(told)}"] * bool(told)
     return f" In these rows, by the medians: {'; '.join(said)}." if said else ""
 

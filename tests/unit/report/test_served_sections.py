@@ -121,7 +121,7 @@ def batch(parallel: int, rate: float) -> CellResult:
 
 def test_a_batch_is_held_against_what_guides_promise() -> None:
     (table,) = tables(batching.render(report(batch(1, 50.0), batch(2, 75.0), batch(4, 125.0), batch(8, 250.0))))
-    found = {row[1]: row[7] for row in table.rows}
+    found = {row[1]: row[8] for row in table.rows}
     assert found == {
         "batch:pp16+tg8": "",
         "batch:pp16+tg8x2": "below",
