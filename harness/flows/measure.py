@@ -26,6 +26,7 @@ from harness.flows.journalling import JournalledImages, journalled_probe
 from harness.flows.listing import Lister
 from harness.flows.new_session import new_session
 from harness.flows.prepare import Prepared, Target, local_models, prepare
+from harness.flows.progress import causes
 from harness.flows.read_matrix import Plan, read_matrix
 from harness.flows.roofs import Prober
 from harness.flows.run_once import model_identities
@@ -351,7 +352,8 @@ def _finish(campaign: Campaign, interrupts: Interrupts, n_cells: int) -> None:
     lacking = campaign.strategy.lacking(campaign.history)
     if lacking:
         shown = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")  # noqa: PLR2004
+        why = causes(lacking, campaign.history)
         raise CellsFailedError(
-            f"{len(lacking)} of {n_cells} cells have no complete result: {shown}",
+            "\n".join((f"{len(lacking)} of {n_cells} cells have no complete result: {shown}", *why)),
             remedy="The report says why for each of them.",
         )

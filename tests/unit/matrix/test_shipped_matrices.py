@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifacts.dockerfile import read_dockerfile
 from harness.artifacts.synthetic_recipe import parse_recipe
 from harness.formats.strict_yaml import load
 from harness.matrix.expand import expand
@@ -125,10 +126,35 @@ def test_the_anchor_is_the_scoreboards_test() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_its_comments_say_what_it_measures_how_long_it_takes_and_which_images_it_needs(path: Path) -> None:
     comments = "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
-    for word in ("Takes:", "Images:"):
+    for word in ("Measures:", "Takes:", "Images:"):
         assert f"# {word}" in comments
-    if "5090" in path.stem:
-        assert "sm_120" in comments
+
+
+# What each card needs of an image, by backend. An image built here serves where its Dockerfile compiles for that.
+CARDS = {
+    "h100": {"cuda": "sm_90"},
+    "rtx4090": {"cuda": "sm_89"},
+    "rtx5090": {"cuda": "sm_120"},
+    "rx7900xtx": {"rocm": "gfx1100"},
+    "strix-halo": {"rocm": "gfx1151"},
+}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_that_images_built_here_do_not_serve_is_said_to_need_an_official_one(name: str) -> None:
+    text = (MATRICES / f"{name}.yaml").read_text(encoding="utf-8")
+    said = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
+    images = said.partition("Images:")[2].partition("Left out:")[0]
+    for backend, code in CARDS[name].items():
+        served = code in read_dockerfile(backend, ROOT / "images").architectures
+        assert ("leave `images:` out" in images) is served
+        assert ("official image" in images and code in images) or served
+
+
+@pytest.mark.parametrize("name", ["anchor", "cross-vendor"])
+def test_matrices_for_any_card_say_which_need_an_official_image(name: str) -> None:
+    text = (MATRICES / f"{name}.yaml").read_text(encoding="utf-8")
+    assert all(word in text for word in ("Blackwell", "sm_100", "gfx1151", "gfx120x", "gfx942", "official"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
