@@ -175,6 +175,15 @@ def test_speed_that_falls_within_a_run_is_a_warning() -> None:
     assert grade("speed over time", samples(1, 2, 3, 4)) is None
 
 
+@pytest.mark.parametrize(
+    ("step", "n_samples", "expected_grade"),
+    # From the first counted repetition to the last by 0.99 and by 1.01 % of the median.
+    [(555_000, 20, Grade.GOOD), (565_000, 20, Grade.WARNING), (10**7, 8, Grade.WARNING), (10**7, 7, None)],
+)
+def test_speed_falls_from_one_percent_on(step: int, n_samples: int, expected_grade: Grade | None) -> None:
+    assert grade("speed over time", samples(*(10**9 + step * at for at in range(n_samples)))) is expected_grade
+
+
 def test_the_reason_of_falling_speed_is_named() -> None:
     hot = on_card(throttled={ThrottleKind.THERMAL: 0.3}, log=LAYERS)
     falling = replace(hot, runs=(replace(hot.runs[0], samples_ns=tuple(10**9 + 10**7 * s for s in range(20))),))
