@@ -19,7 +19,7 @@ from harness.errors import CellsFailedError, InterruptedByUserError
 from harness.flows.base_logits import LogitsMaker
 from harness.flows.campaign import Campaign, make_groups
 from harness.flows.console import Display
-from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
+from harness.flows.engines import LOCK_LABEL, RUN_LABELS, OpenEngine, open_engine
 from harness.flows.gatekeeper import Gatekeeper
 from harness.flows.interrupts import Interrupts, interruption
 from harness.flows.journalling import JournalledImages, journalled_probe
@@ -196,8 +196,9 @@ def _campaign(
 ) -> tuple[Campaign, RecordStore]:
     """Everything up to the first run; with the store that the records go to."""
     matrix, engine = plan.matrix, opened.engine
-    # We hold the lock: whatever container of a run is still there belongs to a harness that died.
-    for name in engine.sweep(labels=RUN_LABELS):
+    # We hold the lock: whatever container of a run under it is still there belongs to a harness that died.
+    lock = str(lock_folder(os.environ))
+    for name in engine.sweep(labels={**RUN_LABELS, LOCK_LABEL: lock}):
         display.say(f"removed what an earlier start left behind: container {name}")
     engine_facts = engine.facts()
     memory_bytes = _memory_bytes(matrix, machine)
@@ -257,6 +258,7 @@ def _campaign(
         engine=engine,
         gate=Gatekeeper(max_wait_s=request.gate_wait_s, cancel=interrupts.stop, display=display),
         watch=Watch(machine.devices),
+        lock=lock,
         strict=request.strict,
         simulated=store.simulated,
         journal=journal,

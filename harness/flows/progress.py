@@ -22,14 +22,17 @@ MOST_CAUSES = 4
 """Different failures that are told at the end; the report has all of them."""
 
 
-def title(run: Run) -> str:
-    """`round 3: cpu/gemma3-270m-q4_k_m#a`."""
+def title(run: Run, history: History) -> str:
+    """`round 3: cpu/gemma3-270m-q4_k_m/fa1#a`: what a cell's id says beside its test."""
     first = run.cells[0]
-    label = f"#{first.label}" if first.label else ""
+    # The label ends the marks, where there are any.
+    marks = "".join(f"/{mark}" for mark in first.id.split("/")[3:]) or (f"#{first.label}" if first.label else "")
     what = "warm-up" if run.round == 0 else f"round {run.round}"
-    again = f", attempt {run.attempt}" if run.attempt > 1 else ""
+    # Depths of one setting are runs of one key, and count on: that is no further attempt.
+    tried = any((run.key, cell.id, run.round) in history.outcomes for cell in run.cells)
+    again = ", again" if tried else ""
     again += f", the round's repetition {run.repeat}" if run.repeat else ""
-    return f"{what}{again}: {first.backend}/{first.model}{label}"
+    return f"{what}{again}: {first.backend}/{first.model}{marks}"
 
 
 def result(record: Record, history: History) -> str:

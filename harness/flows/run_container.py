@@ -8,6 +8,7 @@ from threading import Event
 from harness.artifacts.models import MODEL_PATH
 from harness.engine.running import run as run_container
 from harness.engine.serving import serve
+from harness.flows.engines import LOCK_LABEL, RUN_LABELS
 from harness.flows.listing import cache_mounts, container_environment
 from harness.flows.setting import Setting
 from harness.machine.sampler import Sampler
@@ -34,7 +35,8 @@ def container_of(run: Run, argv: tuple[str, ...], setting: Setting, client: Clie
         image=prepared.image(first).id,
         argv=argv,
         labels={
-            "llama-bench-harness.purpose": "run",
+            **RUN_LABELS,
+            LOCK_LABEL: setting.lock,
             "llama-bench-harness.matrix": setting.matrix,
             "llama-bench-harness.session": setting.session,
             "llama-bench-harness.run": f"{run.key[:16]}/{run.round}/{run.attempt}",

@@ -18,6 +18,7 @@ class Setting:
 
     Attributes:
         session_sha256: hash of the session's facts, which each record repeats.
+        lock: the folder of the lock that is held, which all containers of runs carry as a label.
         identities: of the model files by their keys, taken when their hashes were checked.
     """
 
@@ -34,6 +35,7 @@ class Setting:
     engine: Engine
     gate: Gate
     journal: Callable[[str, Mapping[str, object]], None]
+    lock: str = ""
     strict: bool = False
     simulated: bool = False
     watch: Watch | None = None

@@ -51,7 +51,7 @@ def show_wins(request: WinsRequest, *, workspace: Workspace | None = None, displ
     wins = _chosen(claims(base, about), request.only)
     trial = Trial(plan=plan, base=base, request=request, workspace=workspace, display=display)
     machine, failed = trial.speeds(wins)
-    quality = trial.quality(about.quantizations)
+    quality = trial.quality(about.quantizations if any(win.model for win in wins) else ())
     judged = judge(machine, base, wins)
     if request.as_json:
         display.say(json.dumps(as_json(base, judged, quality), indent=1, ensure_ascii=False))
@@ -139,6 +139,7 @@ def _about(plan: Plan, base: Cell, workspace: Workspace) -> About:
         cores=physical_cores(),
         threads=logical_cores(),
         context_length=read_header(path).context_length if path else None,
+        depth=max((cell.test.n_depth for cell in plan.cells if _like(cell, base)), default=0) or None,
         draft=next((cell.test.draft for cell in plan.cells if cell.test.draft and cell.model == base.model), ""),
         quantizations=tuple(sorted(alike, key=lambda name: -sizes[name].size_bytes)),
     )

@@ -15,7 +15,7 @@ from harness.values.cell import Cell, ParameterValue, Test
 from harness.values.measurement import BATCHED, BENCH, LATENCY, TEXT
 
 DEEP = 4096
-"""Tokens in the context where a long one is meant; less where the model was made for less."""
+"""Tokens in the context where a long one is meant and the file names none; less where the model was made for less."""
 SHORT = 512
 _SEQUENCES = 4
 _MICRO_BATCHES = (256, 1024)
@@ -68,6 +68,7 @@ class About:
         context_length: of the base model; None where unknown.
         quantizations: models of the same shape as the base, the largest first, the base among them.
         draft: the model that the file names to draft for the base; empty for none.
+        depth: the deepest context that the file asks for with the base; None where it names none.
     """
 
     cores: int
@@ -75,6 +76,7 @@ class About:
     context_length: int | None = None
     quantizations: tuple[str, ...] = ()
     draft: str = ""
+    depth: int | None = None
 
 
 def claims(base: Cell, about: About) -> tuple[Win, ...]:
@@ -88,7 +90,7 @@ def claims(base: Cell, about: About) -> tuple[Win, ...]:
         pp = replace(pp, n_prompt=base.test.n_prompt)
     if base.test.measurement == BENCH and base.test.n_gen:
         tg = replace(tg, n_gen=base.test.n_gen)
-    deep = min(DEEP, (about.context_length or DEEP) - tg.n_gen)
+    deep = min(about.depth or DEEP, (about.context_length or DEEP) - tg.n_gen)
     found = [
         *_offload(base, pp, tg),
         *_quantizations(about, tg),

@@ -23,6 +23,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
         bench = result.cell.test.measurement == BENCH
         if bench and not result.software and not result.cell.label:
             vendors.setdefault(naming.vendor(machine, result), []).append((machine, result))
+    # Of a cell without any number nobody knows on whose card it would have run.
+    vendors = {vendor: rows for vendor, rows in vendors.items() if any(result.runs for _, result in rows)}
     if len(vendors) < _FEWEST:
         return ()
     results = [result for rows in vendors.values() for _, result in rows]

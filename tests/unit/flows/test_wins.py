@@ -161,3 +161,9 @@ def test_speculative_decoding_is_judged_by_generation_and_ends_in_the_command():
     assert argv[-4:] == ["-md", "small.gguf", "--spec-type", "draft-simple"]
     slower = SimpleNamespace(machine=machine.machine, cells=(served(80.0), served(50.0 + 1e-9, draft="small")))
     assert "-md" not in command(BASE, judge(slower, BASE, [win]), model=Path("m.gguf"))
+
+
+def test_a_long_context_is_the_one_of_the_file():
+    (win,) = named(claims(BASE, About(cores=2, threads=2, depth=1024)), "a context of")
+    assert (win.before.test.n_depth, win.after.test.n_depth) == (1024, 512)
+    assert not named(claims(BASE, About(cores=2, threads=2, depth=256)), "a context of")
