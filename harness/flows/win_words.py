@@ -122,7 +122,7 @@ def command(base: Cell, judged: Sequence[Judged], *, model: Path) -> list[str]:
     return argv
 
 
-_LLAMA_BENCH_ONLY = {"embeddings", "repack", "no_kv_offload", "no_op_offload", "no_host"}
+_LLAMA_BENCH_ONLY = {"embeddings", "repack", "no_kv_offload", "no_op_offload", "no_host", "power_limit_w"}
 """Switches, or not of the server."""
 
 
