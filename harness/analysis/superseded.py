@@ -53,7 +53,7 @@ def superseded(
             name = names.get(outcome.cell, outcome.cell)
             plan = planned.get(name)
             if plan is None or plan[1].keys.get(name) != record.run.key:
-                groups.setdefault((outcome.cell, record.run.key), []).append((record, outcome))
+                groups.setdefault((name, record.run.key), []).append((record, outcome))
     return tuple(
         Superseded(
             cell=cell,

@@ -63,6 +63,7 @@ class Rig:
         self.file = folder / "rigged.yaml"
         self.file.write_text(text)
         own = {"BENCH_REPORTS": str(folder / "reports"), "BENCH_LOCK_DIR": str(folder), "DOCKER_HOST": host}
+        own["XDG_STATE_HOME"] = str(folder / "state")
         self.environment = {**os.environ, **own}
 
     def start_task(self, *task_options: str) -> subprocess.CompletedProcess[str]:
