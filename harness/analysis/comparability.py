@@ -36,6 +36,8 @@ def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
         ("measurement", result.cell.test.measurement),
         ("n_parallel", result.cell.test.n_parallel),
         ("against", result.cell.test.against),
+        ("prompts", result.cell.test.prompts),
+        ("draft", result.cell.test.draft),
         ("page cache", "cold" if result.cell.test.cold else "warm"),
         ("n_prompt", result.cell.test.n_prompt),
         ("n_gen", result.cell.test.n_gen),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from harness.analysis.arms import Arms, differing, setting
@@ -39,14 +39,14 @@ class Turn:
         return self.shallow.arms.first.cell.test.n_depth, self.deep.arms.first.cell.test.n_depth
 
 
-def curves(machine: MachineResults) -> tuple[Curve, ...]:
+def curves(machine: MachineResults, measurement: str = BENCH) -> tuple[Curve, ...]:
     """The settings that were measured at several depths, in the order of the matrix."""
     groups: dict[object, list[CellResult]] = {}
     for result in machine.cells:
         asked = tuple((name, str(value)) for name, value in sorted(setting(result).items()))
         test = result.cell.test
-        if test.measurement == BENCH:
-            groups.setdefault((asked, result.cell.label, test.n_prompt, test.n_gen), []).append(result)
+        if test.measurement == measurement:
+            groups.setdefault((asked, result.cell.label, replace(test, n_depth=0)), []).append(result)
     ordered = (sorted(group, key=lambda r: r.cell.test.n_depth) for group in groups.values())
     return tuple(Curve(results=tuple(group)) for group in ordered if len({r.cell.test.n_depth for r in group}) > 1)
 

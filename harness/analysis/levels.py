@@ -11,6 +11,7 @@ from harness.analysis.guide import guide
 from harness.analysis.results import CellResult, MachineResults
 from harness.analysis.shares import on_processor
 from harness.analysis.signs import Signs, signs
+from harness.stats.digits import plain
 from harness.stats.intervals import counted_samples
 from harness.stats.trend import Trend, trend
 from harness.values.measurement import LATENCY
@@ -72,9 +73,12 @@ def _use(result: CellResult, seen: Signs) -> Level | None:
 
 
 def _memory(result: CellResult, machine: MachineResults) -> Level | None:
-    """Of a device its own memory; a container's limit is filled by the page cache, which says nothing."""
+    """Of a device its own memory, by everybody; of a processor what its own run held of the machine's.
+
+    A container's charged memory says nothing: the page cache fills it up to its limit.
+    """
     if on_processor(result):
-        return None
+        return _host_memory(result, machine)
     shares, told = [], []
     for run in result.observed:
         for trace, summary in zip(run.traces, run.summary.devices, strict=False):
@@ -84,15 +88,25 @@ def _memory(result: CellResult, machine: MachineResults) -> Level | None:
                 told.append(size)
     if not shares:
         return None
-    good, warning = guide().levels["memory_percent"]
     percent = max(shares)
+    return _memory_level(percent, f"{percent:.0f} % of {told[0] / 1024**3:.3g} GiB were in use")
+
+
+def _host_memory(result: CellResult, machine: MachineResults) -> Level | None:
+    held = [run.summary.host.container_resident_max_bytes for run in result.observed if run.summary.host]
+    known = [size for size in held if size is not None]
+    if not known:
+        return None
+    size = machine.machine.memory_bytes
+    percent = 100 * max(known) / size
+    return _memory_level(percent, f"it held {percent:.2g} % of the machine's {size / 1024**3:.3g} GiB")
+
+
+def _memory_level(percent: float, found: str) -> Level:
+    good, warning = guide().levels["memory_percent"]
     grade = Grade.GOOD if percent < good else Grade.WARNING if percent > warning else Grade.BETWEEN
-    return Level(
-        check="memory",
-        grade=grade,
-        found=f"{percent:.0f} % of {told[0] / 1024**3:.3g} GiB were in use",
-        todo="A longer context or another program will not fit." if grade is Grade.WARNING else "",
-    )
+    todo = "A longer context or another program will not fit." if grade is Grade.WARNING else ""
+    return Level(check="memory", grade=grade, found=found, todo=todo)
 
 
 def _first_token(result: CellResult) -> Level | None:
@@ -104,7 +118,7 @@ def _first_token(result: CellResult) -> Level | None:
     return Level(
         check="first token",
         grade=grade,
-        found=f"{found.median:.3g} ms after the request",
+        found=f"{plain(found.median)} ms after the request",
         todo="Shorter prompts, a cached prefix, or faster prompt processing." if grade is Grade.WARNING else "",
     )
 

@@ -112,6 +112,11 @@ def _throughput(cell: Cell, outcome: Outcome) -> float | None:
     return _S_NS * cell.test.n_parallel * cell.test.n_gen / median(walls) if walls else None
 
 
+def _accepted(_cell: Cell, outcome: Outcome) -> float | None:
+    drafted, accepted = (sum(_counted(outcome, f"server_{name}")) for name in ("draft_n", "draft_n_accepted"))
+    return 100 * accepted / drafted if drafted else None
+
+
 def _batch_rate(series: str, tokens: Callable[[Cell], int]) -> Callable[[Cell, Outcome], float | None]:
     def of(cell: Cell, outcome: Outcome) -> float | None:
         values = _counted(outcome, series)
@@ -212,6 +217,13 @@ METRICS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
                 unit="tokens/s",
                 higher_is_better=True,
                 of=_throughput,
+            ),
+            Metric(
+                name="draft_accepted_percent",
+                title="Drafted and accepted, %",
+                unit="percent",
+                higher_is_better=True,
+                of=_accepted,
             ),
             Metric(name="load_ms", title="Load", unit="ms", higher_is_better=False, of=_load),
         ),

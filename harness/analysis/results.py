@@ -185,24 +185,40 @@ def read_results(folder: Path, *, simulated: bool = False) -> tuple[MachineResul
     Raises:
         InputError: there are none, or a file is damaged.
     """
-    store = RecordStore(folder, simulated=simulated)
-    sessions = read_sessions(folder)
-    machines = []
-    for name in store.machines():
-        own = [session for session in sessions.values() if session.machine.machine == name]
-        if not own:
-            raise InputError(
-                f"there are records of {name} but no session of it",
-                where=str(folder),
-                remedy="Copy the folder `sessions` along with `records`.",
-            )
-        records = store.read(name)
-        for matrix in dict.fromkeys(session.matrix for session in own):
-            of_matrix = [session for session in own if session.matrix == matrix]
-            machines.append(machine_results(of_matrix, [record for record in records if record.matrix == matrix]))
-    if not machines:
-        raise InputError("no records", where=str(folder), remedy="Run `invoke matrix --file ...` first.")
-    return tuple(machines)
+    store, sessions = RecordStore(folder, simulated=simulated), read_sessions(folder)
+    found = tuple(result for name in store.machines() for result in read_machine(store, name, sessions))
+    if not found:
+        raise no_records(folder)
+    return found
+
+
+def no_records(folder: Path) -> InputError:
+    """What is said of a folder without any."""
+    return InputError("no records", where=str(folder), remedy="Run `invoke matrix --file ...` first.")
+
+
+def read_machine(store: RecordStore, name: str, sessions: Mapping[str, Session]) -> tuple[MachineResults, ...]:
+    """The results of one machine, one for each of its matrices.
+
+    Args:
+        sessions: of the folder, by id.
+
+    Raises:
+        InputError: its file is damaged, or it has no session.
+    """
+    own = [session for session in sessions.values() if session.machine.machine == name]
+    if not own:
+        raise InputError(
+            f"there are records of {name} but no session of it",
+            where=str(store.folder),
+            remedy="Copy the folder `sessions` along with `records`.",
+        )
+    records = store.read(name)
+    matrices = {matrix: [s for s in own if s.matrix == matrix] for matrix in dict.fromkeys(s.matrix for s in own)}
+    return tuple(
+        machine_results(of_matrix, [record for record in records if record.matrix == matrix])
+        for matrix, of_matrix in matrices.items()
+    )
 
 
 def machine_results(sessions: Iterable[Session], records: Iterable[Record]) -> MachineResults:

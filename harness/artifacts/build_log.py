@@ -24,7 +24,8 @@ class BuildLog:
     Args:
         path: the log file, overwritten.
         name: of the Dockerfile, for the texts.
-        progress: told `(text, done, total)`: of compiler steps where ninja counts them, else of the Dockerfile's steps.
+        progress: told `(text, done, total)`: of compiler steps where ninja counts them. The Dockerfile's steps are
+            named only: one of them takes most of the time, so that their number says nothing about how far it is.
     """
 
     _STEP = re.compile(r"^step (\d+)/(\d+) ?: (.*)", re.IGNORECASE)
@@ -72,9 +73,9 @@ class BuildLog:
         if step := self._STEP.match(line):
             done, total, what = int(step[1]), int(step[2]), " ".join(step[3].split())
             self._step = f"{self._name}: step {done} of {total}"
-            self._progress(f"{self._step}: {what[:100]}", done - 1, total)
+            self._progress(f"{self._step}: {what[:100]}", None, None)
         elif ninja := self._NINJA.match(line):
-            self._progress(self._step or self._name, int(ninja[1]), int(ninja[2]))
+            self._progress(f"{self._step or self._name}, compiling", int(ninja[1]), int(ninja[2]))
 
 
 _CAUSES = (

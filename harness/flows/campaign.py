@@ -126,11 +126,12 @@ class Campaign:
             run = Run(
                 key=plan.key, round=plan.round, order=plan.order, attempt=attempt, cells=cells, repeat=plan.repeat
             )
-            runs.started(title(run))
+            called = title(run, self.history)
+            runs.started(called)
             begin = time.monotonic()
             record = self._one(run, plan.failure)
             self.history.take(record)
-            runs.finished(f"{title(run)}  {result(record, self.history)}", time.monotonic() - begin)
+            runs.finished(f"{called}  {result(record, self.history)}", time.monotonic() - begin)
             failed = failures(record)
             if all(failure.reason is not Reason.ENGINE for failure in failed.values()):
                 # An invalid run spoils its round: the strategy says how it goes on.

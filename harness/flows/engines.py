@@ -15,6 +15,8 @@ from harness.engine.image_store import DockerImageStore
 from harness.engine.running import run
 from harness.values.container import ContainerSpec
 
+LOCK_LABEL = "llama-bench-harness.lock"
+"""Under which lock a container was started: whoever holds the lock may remove what is left of it, and nothing else."""
 RUN_LABELS = {"llama-bench-harness.purpose": "run"}
 PROBE_LABELS = {"llama-bench-harness.purpose": "probe"}
 PROBE_TIMEOUT_S = 60.0

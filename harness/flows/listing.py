@@ -10,6 +10,7 @@ from threading import Event
 
 from harness.engine.running import run
 from harness.flows.engines import PROBE_LABELS
+from harness.machine.vendors.nodes import closed_nodes
 from harness.measure.listing import Listed, judge_listing, listing_argv, not_listed
 from harness.values.backend import BACKENDS, Backend
 from harness.values.container import BindMount, ContainerSpec, Passthrough
@@ -81,4 +82,4 @@ class Lister:
         )
         self.journal("probing", {"image": image.id, "argv": list(argv), "container": spec.name})
         ended = run(self.engine, spec, timeout_s=TIMEOUT_S, cancel=self.cancel)
-        return judge_listing(ended, passthrough=passthrough, backend=row)
+        return judge_listing(ended, passthrough=passthrough, backend=row, closed=closed_nodes(passthrough))

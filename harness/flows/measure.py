@@ -19,13 +19,14 @@ from harness.errors import CellsFailedError, InterruptedByUserError
 from harness.flows.base_logits import LogitsMaker
 from harness.flows.campaign import Campaign, make_groups
 from harness.flows.console import Display
-from harness.flows.engines import RUN_LABELS, OpenEngine, open_engine
+from harness.flows.engines import LOCK_LABEL, RUN_LABELS, OpenEngine, open_engine
 from harness.flows.gatekeeper import Gatekeeper
 from harness.flows.interrupts import Interrupts, interruption
 from harness.flows.journalling import JournalledImages, journalled_probe
 from harness.flows.listing import Lister
 from harness.flows.new_session import new_session
 from harness.flows.prepare import Prepared, Target, local_models, prepare
+from harness.flows.progress import causes
 from harness.flows.read_matrix import Plan, read_matrix
 from harness.flows.roofs import Prober
 from harness.flows.run_once import model_identities
@@ -197,8 +198,9 @@ def _campaign(
 ) -> tuple[Campaign, RecordStore]:
     """Everything up to the first run; with the store that the records go to."""
     matrix, engine = plan.matrix, opened.engine
-    # We hold the lock: whatever container of a run is still there belongs to a harness that died.
-    for name in engine.sweep(labels=RUN_LABELS):
+    # We hold the lock: whatever container of a run under it is still there belongs to a harness that died.
+    lock = str(lock_folder(os.environ))
+    for name in engine.sweep(labels={**RUN_LABELS, LOCK_LABEL: lock}):
         display.say(f"removed what an earlier start left behind: container {name}")
     power = _power_limits(request, workspace, display)
     engine_facts = engine.facts()
@@ -260,6 +262,7 @@ def _campaign(
         gate=Gatekeeper(max_wait_s=request.gate_wait_s, cancel=interrupts.stop, display=display),
         watch=Watch(machine.devices),
         power=power,
+        lock=lock,
         strict=request.strict,
         simulated=store.simulated,
         journal=journal,
@@ -375,7 +378,8 @@ def _finish(campaign: Campaign, interrupts: Interrupts, n_cells: int) -> None:
     lacking = campaign.strategy.lacking(campaign.history)
     if lacking:
         shown = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")  # noqa: PLR2004
+        why = causes(lacking, campaign.history)
         raise CellsFailedError(
-            f"{len(lacking)} of {n_cells} cells have no complete result: {shown}",
+            "\n".join((f"{len(lacking)} of {n_cells} cells have no complete result: {shown}", *why)),
             remedy="The report says why for each of them.",
         )

@@ -74,12 +74,17 @@ class Prepared:
             self.targets[cell.backend, cell.device],
             self.images.get(cell.image),
             self.listed.get((cell.backend, cell.device, cell.image)),
-            self.models.get(cell.model),
+            *(self.models.get(name) for name in (cell.model, cell.test.draft) if name),
             self.logits.get(cell.id),
         ):
             if isinstance(found, Failure):
                 return found
         return None
+
+    def draft(self, cell: Cell) -> ModelFacts | None:
+        """The model that drafts for a cell that has no failure; None where none does."""
+        found = self.models.get(cell.test.draft)
+        return found if isinstance(found, ModelFacts) else None
 
     def target(self, cell: Cell) -> Target:
         """Of a cell that has no failure."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import median
 
 from harness.stats.intervals import rate, run_value
@@ -10,6 +10,7 @@ from harness.stats.until import relative_half_width
 from harness.stats.verdicts import CONFIDENCE
 from harness.store.history import History
 from harness.values.cell import Cell
+from harness.values.failure import Failure, Reason
 from harness.values.measurement import BATCHED, BENCH, CONTEXT
 from harness.values.plan import Group
 from harness.values.record import Outcome, Record, Run
@@ -17,15 +18,21 @@ from harness.values.record import Outcome, Record, Run
 FEWEST = 3
 """Rounds before widths are shown: of two values the t interval is a hundred times wider than what comes of it."""
 
+MOST_CAUSES = 4
+"""Different failures that are told at the end; the report has all of them."""
 
-def title(run: Run) -> str:
-    """`round 3: cpu/gemma3-270m-q4_k_m#a`."""
+
+def title(run: Run, history: History) -> str:
+    """`round 3: cpu/gemma3-270m-q4_k_m/fa1#a`: what a cell's id says beside its test."""
     first = run.cells[0]
-    label = f"#{first.label}" if first.label else ""
+    # The label ends the marks, where there are any.
+    marks = "".join(f"/{mark}" for mark in first.id.split("/")[3:]) or (f"#{first.label}" if first.label else "")
     what = "warm-up" if run.round == 0 else f"round {run.round}"
-    again = f", attempt {run.attempt}" if run.attempt > 1 else ""
+    # Depths of one setting are runs of one key, and count on: that is no further attempt.
+    tried = any((run.key, cell.id, run.round) in history.outcomes for cell in run.cells)
+    again = ", again" if tried else ""
     again += f", the round's repetition {run.repeat}" if run.repeat else ""
-    return f"{what}{again}: {first.backend}/{first.model}{label}"
+    return f"{what}{again}: {first.backend}/{first.model}{marks}"
 
 
 def result(record: Record, history: History) -> str:
@@ -44,7 +51,7 @@ def _outcome(outcome: Outcome, cell: Cell, run: Run, history: History) -> str:
     values = _values(run.key, cell, history)
     if run.round < FEWEST or len(values) < FEWEST:
         return words
-    return f"{words} (median {_shown(median(values), cell)} ±{_percent(_width(values))})"
+    return f"{words} (median {_shown(median(values), cell)} {_reach(_width(values))})"
 
 
 def _shown(ns_per_token: float, cell: Cell) -> str:
@@ -53,6 +60,28 @@ def _shown(ns_per_token: float, cell: Cell) -> str:
     if test.measurement in {BENCH, BATCHED, CONTEXT}:
         return f"{rate(ns_per_token):.4g} t/s"
     return f"{ns_per_token * test.n_tokens / 1e6:.4g} ms"
+
+
+def causes(lacking: Collection[str], history: History) -> list[str]:
+    """Why cells have no result and what to do about it, the most frequent first; what has one remedy is told once.
+
+    Args:
+        lacking: ids of cells, of which those without a failure are left out.
+    """
+    latest = {cell: outcome.failure for (_, cell, _), outcome in history.outcomes.items() if cell in lacking}
+    found: dict[tuple[Reason, str], list[Failure]] = {}
+    for failure in latest.values():
+        if failure is not None:
+            found.setdefault((failure.reason, failure.remedy), []).append(failure)
+    lines = []
+    for (reason, remedy), failed in sorted(found.items(), key=lambda item: -len(item[1]))[:MOST_CAUSES]:
+        others = len({failure.detail for failure in failed}) - 1
+        count = f"{len(failed)} cell{'s' if len(failed) > 1 else ''}"
+        lines.append(f"  {count}: {reason}: {failed[0].detail[:160]}" + (f" (and {others} like it)" if others else ""))
+        lines += [f"    -> {remedy}"] if remedy else []
+    if len(found) > MOST_CAUSES:
+        lines.append(f"  and {len(found) - MOST_CAUSES} more reasons")
+    return lines
 
 
 def after_round(round_: int, groups: Sequence[Group], history: History) -> str:
@@ -66,7 +95,7 @@ def after_round(round_: int, groups: Sequence[Group], history: History) -> str:
     if not widths:
         return ""
     widest, cell = max(widths)
-    return f"after round {round_} the widest interval is ±{_percent(widest)}: {cell}"
+    return f"after round {round_} the widest interval is {_reach(widest)}: {cell}"
 
 
 def _values(key: str, cell: Cell, history: History) -> list[float]:
@@ -77,5 +106,6 @@ def _width(values: Sequence[float]) -> float:
     return relative_half_width(values, confidence=CONFIDENCE) or 0.0
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
+def _reach(share: float) -> str:
+    """`±1.3 %`. What is wider than the value itself has no more to say than that."""
+    return f"±{100 * share:.2g} %" if share < 1 else "±100 % or more"

@@ -8,10 +8,12 @@ from threading import Event
 from harness.artifacts.models import MODEL_PATH
 from harness.engine.running import run as run_container
 from harness.engine.serving import serve
+from harness.flows.engines import LOCK_LABEL, RUN_LABELS
 from harness.flows.listing import cache_mounts, container_environment
 from harness.flows.setting import Setting
 from harness.machine.sampler import Sampler
 from harness.measure.quality import LOGITS_PATH, TEXT_PATH
+from harness.measure.server import DRAFT_PATH
 from harness.values.backend import BACKENDS
 from harness.values.container import BindMount, ContainerExit, ContainerSpec
 from harness.values.measured import Heard
@@ -25,6 +27,7 @@ def container_of(run: Run, argv: tuple[str, ...], setting: Setting, client: Clie
     prepared, first = setting.prepared, run.cells[0]
     mounts = [BindMount(source=prepared.model(first).path, target=MODEL_PATH)]
     mounts += client.mounts() if client else ()
+    mounts += [BindMount(source=draft.path, target=DRAFT_PATH)] if (draft := prepared.draft(first)) else []
     mounts += _quality_mounts(run, setting)
     mounts += cache_mounts(BACKENDS[first.backend], prepared.image(first), kernel_caches=setting.kernel_caches)
     return ContainerSpec(
@@ -32,7 +35,8 @@ def container_of(run: Run, argv: tuple[str, ...], setting: Setting, client: Clie
         image=prepared.image(first).id,
         argv=argv,
         labels={
-            "llama-bench-harness.purpose": "run",
+            **RUN_LABELS,
+            LOCK_LABEL: setting.lock,
             "llama-bench-harness.matrix": setting.matrix,
             "llama-bench-harness.session": setting.session,
             "llama-bench-harness.run": f"{run.key[:16]}/{run.round}/{run.attempt}",

@@ -81,6 +81,9 @@ def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
         against = prepared.models.get(first.test.against)
         base = against.sha256 if isinstance(against, ModelFacts) else ""
         identity["measurement"] = (first.test.measurement, first.test.n_parallel, base)
+        if first.test.draft:
+            draft = prepared.models.get(first.test.draft)
+            identity["draft"] = draft.sha256 if isinstance(draft, ModelFacts) else ""
     if PROTOCOL != FIRST_PROTOCOL:
         identity["protocol"] = PROTOCOL
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -185,7 +188,7 @@ def run_once(
     if exchanged := _exchanged(run, setting):
         return failed_without_container(run, exchanged, setting)
     measurement = MEASURERS[first.test.measurement]
-    client = measurement.client(run.cells, repetitions=repetitions)
+    client = measurement.client(run.cells, repetitions=repetitions, text=prepared.text)
     spec = container_of(run, argv, setting, client)
     setting.journal("creating", {"container": spec.name, "run": run.key, "round": run.round, "attempt": run.attempt})
     started_utc, begin = utc_now(), time.monotonic_ns()
@@ -198,7 +201,10 @@ def run_once(
     telemetry = None
     if sampler:
         telemetry = observed(
-            sampler.stop(), ended, lambda begin_ns: measurement.windows(run.cells, ended, heard, begin_ns=begin_ns)
+            sampler.stop(),
+            ended,
+            lambda begin_ns: measurement.windows(run.cells, ended, heard, begin_ns=begin_ns),
+            heard,
         )
     asked = Asked(
         passthrough=target.passthrough,

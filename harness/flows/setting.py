@@ -20,6 +20,7 @@ class Setting:
     Attributes:
         session_sha256: hash of the session's facts, which each record repeats.
         power: sets the power limits that cells ask for; None where none may.
+        lock: the folder of the lock that is held, which all containers of runs carry as a label.
         identities: of the model files by their keys, taken when their hashes were checked.
     """
 
@@ -36,6 +37,7 @@ class Setting:
     engine: Engine
     gate: Gate
     journal: Callable[[str, Mapping[str, object]], None]
+    lock: str = ""
     strict: bool = False
     simulated: bool = False
     watch: Watch | None = None

@@ -56,9 +56,9 @@ class Trial:
         return self._measure(content, self.plan.matrix.name)
 
     def quality(self, quantizations: Sequence[str]) -> tuple[CellResult, ...]:
-        """What the smaller ones cost, against the largest; nothing for synthetic weights, a single one, or a part."""
+        """What the smaller ones cost, against the largest; nothing for synthetic weights, or a single one."""
         synthetic = self.plan.matrix.models[self.base.model].kind == "synthetic"
-        if not quantizations[1:] or synthetic or self.request.only:
+        if not quantizations[1:] or synthetic:
             return ()
         largest, *smaller = quantizations
         images, models = self._own_blocks()

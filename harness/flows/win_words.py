@@ -56,6 +56,8 @@ def as_lines(base: Cell, judged: Sequence[Judged], quality: Sequence[CellResult]
         yield "What the smaller quantizations cost, against the largest"
         yield columns(("model", "KL divergence, nats", "same top token, %", "perplexity, ratio"), _costs(quality))
     yield ""
+    if any(each.win.model for each in wins):
+        yield "A smaller quantization is faster and worse: which one to take is yours to say, so -m stays the base."
     yield "To use what is true here:"
     yield f"  {shlex.join(command(base, judged, model=model))}"
 
@@ -119,7 +121,17 @@ def command(base: Cell, judged: Sequence[Judged], *, model: Path) -> list[str]:
             argv += ["-fa", {0: "off", 1: "on"}.get(value, "auto") if isinstance(value, int) else str(value)]
         elif name not in _LLAMA_BENCH_ONLY and not isinstance(value, bool):
             argv += [PARAMETERS[name].flag, str(value)]
-    return argv
+    return argv + _drafting(judged)
+
+
+def _drafting(judged: Sequence[Judged]) -> list[str]:
+    """The options of speculative decoding, spelled as the measured build wants them; none where it is not shown."""
+    found = next((each for each in judged if each.win.draft and is_shown(each)), None)
+    if found is None or found.compared is None:
+        return []
+    measured = found.compared.arms.second.argv
+    kind = measured.index("--spec-type") if "--spec-type" in measured else len(measured)
+    return ["-md", f"{found.win.draft}.gguf", *measured[kind : kind + 2]]
 
 
 _LLAMA_BENCH_ONLY = {"embeddings", "repack", "no_kv_offload", "no_op_offload", "no_host", "power_limit_w"}

@@ -51,7 +51,7 @@ def show_wins(request: WinsRequest, *, workspace: Workspace | None = None, displ
     wins = _chosen(claims(base, about), request.only)
     trial = Trial(plan=plan, base=base, request=request, workspace=workspace, display=display)
     machine, failed = trial.speeds(wins)
-    quality = trial.quality(about.quantizations)
+    quality = trial.quality(about.quantizations if any(win.model for win in wins) else ())
     judged = judge(machine, base, wins)
     if request.as_json:
         display.say(json.dumps(as_json(base, judged, quality), indent=1, ensure_ascii=False))
@@ -70,7 +70,7 @@ def judge(machine: MachineResults, base: Cell, wins: Sequence[Win]) -> tuple[Jud
         results = [
             next((r for r in machine.cells if cell is not None and r.cell.id == cell.id), None) for cell in found
         ]
-        before, after = results
+        before, after = (_by_metric(result, win.metric) for result in results)
         why = _why_none(before) or _why_none(after)
         if why or before is None or after is None:
             sides.append((win, None, why))
@@ -81,6 +81,14 @@ def judge(machine: MachineResults, base: Cell, wins: Sequence[Win]) -> tuple[Jud
     return tuple(
         Judged(win=win, compared=next(compared) if arms is not None else None, why_none=why) for win, arms, why in sides
     )
+
+
+def _by_metric(result: CellResult | None, name: str) -> CellResult | None:
+    """The same result with another of its rates in the place of the one that stands for it; without, it has no run."""
+    if result is None or not name:
+        return result
+    told = [(run, run.metrics[name]) for run in result.runs if run.metrics.get(name)]
+    return replace(result, runs=tuple(replace(run, ns_per_token=1e9 / value) for run, value in told))
 
 
 def _why_none(result: CellResult | None) -> str:
@@ -131,6 +139,8 @@ def _about(plan: Plan, base: Cell, workspace: Workspace) -> About:
         cores=physical_cores(),
         threads=logical_cores(),
         context_length=read_header(path).context_length if path else None,
+        depth=max((cell.test.n_depth for cell in plan.cells if _like(cell, base)), default=0) or None,
+        draft=next((cell.test.draft for cell in plan.cells if cell.test.draft and cell.model == base.model), ""),
         quantizations=tuple(sorted(alike, key=lambda name: -sizes[name].size_bytes)),
     )
 

@@ -35,6 +35,17 @@ def read_event(line: bytes) -> Mapping[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
+def read_tokens(body: bytes) -> tuple[int, ...]:
+    """What `/tokenize` answers; empty where it is no list of numbers."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ()
+    tokens = found.get("tokens") if isinstance(found, dict) else None
+    numbers = tokens if isinstance(tokens, list) else []
+    return tuple(numbers) if all(isinstance(n, int) and not isinstance(n, bool) for n in numbers) else ()
+
+
 def token_count(event: Mapping[str, object]) -> int:
     """How many tokens a piece of a stream holds: those it lists; builds that list none send one a piece."""
     tokens = event.get("tokens")

@@ -20,13 +20,14 @@ REQUESTS = (LATENCY, BATCHED)
 LEAST_SUSTAINED_S, MOST_SUSTAINED_S = 10, 6 * 3600
 
 _SHAPES = frozenset({"tests", "n_prompt", "n_gen", "n_depth", "parallel"})
+_SERVED = frozenset({"prompts", "draft"})
 _UNFIT_KEYS = {
-    BENCH: frozenset({"parallel", "page_cache", "against"}),
+    BENCH: _SERVED | {"parallel", "page_cache", "against"},
     LATENCY: frozenset({"pg", "page_cache", "embeddings", "against", "sustained"}),
-    BATCHED: frozenset({"pg", "page_cache", "n_depth", "embeddings", "against", "sustained"}),
-    LOAD: _SHAPES | {"pg", "embeddings", "against", "sustained"},
-    CONTEXT: (_SHAPES - {"n_prompt"}) | {"pg", "page_cache", "embeddings", "against", "sustained"},
-    QUALITY: (_SHAPES - {"n_prompt"}) | {"pg", "page_cache", "embeddings", "sustained"},
+    BATCHED: _SERVED | {"pg", "page_cache", "n_depth", "embeddings", "against", "sustained"},
+    LOAD: _SHAPES | _SERVED | {"pg", "embeddings", "against", "sustained"},
+    CONTEXT: (_SHAPES - {"n_prompt"}) | _SERVED | {"pg", "page_cache", "embeddings", "against", "sustained"},
+    QUALITY: (_SHAPES - {"n_prompt"}) | _SERVED | {"pg", "page_cache", "embeddings", "sustained"},
 }
 """Keys of an entry that a measurement has no use for."""
 

@@ -77,13 +77,13 @@ def expand_all(matrix: Matrix, *, n_threads: int) -> Iterator[tuple[int, Cell]]:
 def count(group: CellGroup) -> int:
     """How many cells an entry gives."""
     outer = (group.images, group.models, group.devices, group.labels, *group.params.values())
-    shapes = (group.tests, group.depths, group.parallel, group.cold, group.sustained_s)
+    shapes = (group.tests, group.depths, group.parallel, group.cold, group.sustained_s, group.prompts)
     return prod(len(values) for values in (*outer, *shapes))
 
 
 def _shapes(group: CellGroup) -> Iterator[Test]:
-    shapes = product(group.depths, group.tests, group.parallel, group.cold, group.sustained_s)
-    for depth, (n_prompt, n_gen), parallel, cold, sustained_s in shapes:
+    shapes = product(group.depths, group.tests, group.parallel, group.cold, group.sustained_s, group.prompts)
+    for depth, (n_prompt, n_gen), parallel, cold, sustained_s, prompts in shapes:
         yield Test(
             n_prompt=n_prompt,
             n_gen=n_gen,
@@ -93,6 +93,8 @@ def _shapes(group: CellGroup) -> Iterator[Test]:
             cold=cold,
             sustained_s=sustained_s,
             against=group.against,
+            prompts=prompts,
+            draft=group.draft,
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.values.cell import PARAMETERS, Parameter, ParameterValue
 from harness.values.matrix import CellGroup
-from harness.values.measurement import BENCH, CONTEXT, LOAD, QUALITY
+from harness.values.measurement import BENCH, CONTEXT, LOAD, QUALITY, RANDOM
 
 DEFAULT_TESTS = ((512, 0), (0, 128))
 """llama-bench's own."""
@@ -66,6 +66,8 @@ def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:
         measurement=measurement,
         parallel=tuple(int(n) for n in as_list(entry.get("parallel", 1))),
         against=str(entry.get("against", "")),
+        prompts=tuple(str(word) for word in as_list(entry.get("prompts", RANDOM))),
+        draft=str(entry.get("draft", "")),
         cold=tuple(word == "cold" for word in as_list(entry.get("page_cache", "warm"))),
         sustained_s=tuple(seconds(text) for text in as_list(entry.get("sustained", "0s"))),
     )

@@ -30,7 +30,7 @@ def _process(test: Test) -> tuple[object, ...]:
     """What of a test its process is started for; the rest is asked of it."""
     match test.measurement:
         case measurement.LATENCY:
-            return (test.measurement, test.n_parallel)
+            return (test.measurement, test.n_parallel, test.draft)
         case measurement.BATCHED:
             return (test.measurement, test.n_prompt, test.n_gen)
         case measurement.BENCH:

@@ -12,13 +12,14 @@ from typing import Any
 
 from harness.values.backend import BACKENDS
 from harness.values.cell import Cell, ParameterValue, Test
-from harness.values.measurement import BATCHED, BENCH
+from harness.values.measurement import BATCHED, BENCH, LATENCY, TEXT
 
 DEEP = 4096
-"""Tokens in the context where a long one is meant; less where the model was made for less."""
+"""Tokens in the context where a long one is meant and the file names none; less where the model was made for less."""
 SHORT = 512
 _SEQUENCES = 4
 _MICRO_BATCHES = (256, 1024)
+_BATCH = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ class Win:
         before, after: its two sides.
         sets: parameters for the user's own server where it holds; empty where it is no setting.
         model: the model to use instead where it holds; empty where it is the same.
+        metric: by which the sides are compared, a name in `METRICS`; empty for what stands for the measurement.
+        draft: the model that drafts where it holds; empty for none.
     """
 
     name: str
@@ -52,6 +55,8 @@ class Win:
     after: Side
     sets: Mapping[str, ParameterValue] = field(default_factory=dict)
     model: str = ""
+    metric: str = ""
+    draft: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +67,16 @@ class About:
         cores: physical. threads: logical ones that may be used.
         context_length: of the base model; None where unknown.
         quantizations: models of the same shape as the base, the largest first, the base among them.
+        draft: the model that the file names to draft for the base; empty for none.
+        depth: the deepest context that the file asks for with the base; None where it names none.
     """
 
     cores: int
     threads: int
     context_length: int | None = None
     quantizations: tuple[str, ...] = ()
+    draft: str = ""
+    depth: int | None = None
 
 
 def claims(base: Cell, about: About) -> tuple[Win, ...]:
@@ -81,17 +90,18 @@ def claims(base: Cell, about: About) -> tuple[Win, ...]:
         pp = replace(pp, n_prompt=base.test.n_prompt)
     if base.test.measurement == BENCH and base.test.n_gen:
         tg = replace(tg, n_gen=base.test.n_gen)
-    deep = min(DEEP, (about.context_length or DEEP) - tg.n_gen)
+    deep = min(about.depth or DEEP, (about.context_length or DEEP) - tg.n_gen)
     found = [
         *_offload(base, pp, tg),
         *_quantizations(about, tg),
         *_context(base, tg, deep),
         *_flash_attention(base, pp, tg, deep),
         *_batching(base),
-        *_micro_batches(base, pp),
+        *_batches(base, pp),
         *_cache_types(base, tg, deep),
         *_threads(base, about, pp, tg),
         *_load_mode(base, tg),
+        *_drafting(base, about),
     ]
     return tuple(found)
 
@@ -169,11 +179,20 @@ def _batching(base: Cell) -> list[Win]:
     ]
 
 
-def _micro_batches(base: Cell, pp: Test) -> list[Win]:
+def _batches(base: Cell, pp: Test) -> list[Win]:
     now = int(base.params.get("n_ubatch", 512))
     longer = replace(pp, n_prompt=max(pp.n_prompt, *_MICRO_BATCHES))
     batch = int(base.params.get("n_batch", 2048))
-    return [
+    smaller = [
+        Win(
+            name=f"batch of {_BATCH} instead of {batch}",
+            claim="less memory, no slower",
+            before=_side(base, longer),
+            after=_side(base, longer, n_batch=_BATCH),
+            sets={"n_batch": _BATCH},
+        )
+    ] * (now <= _BATCH < min(batch, longer.n_prompt))
+    return smaller + [
         Win(
             name=f"micro-batch of {size} instead of {now}",
             claim="faster prompts",
@@ -234,6 +253,22 @@ def _load_mode(base: Cell, tg: Test) -> list[Win]:
     ]
 
 
+def _drafting(base: Cell, about: About) -> list[Win]:
+    if not about.draft:
+        return []
+    served = Test(n_prompt=128, n_gen=64, measurement=LATENCY, prompts=TEXT)
+    return [
+        Win(
+            name=f"speculative decoding, drafted by {about.draft}",
+            claim="1.5 to 3 times the tokens, the same text",
+            before=_side(base, served),
+            after=_side(base, replace(served, draft=about.draft)),
+            metric="client_generation_tokens_per_s",
+            draft=about.draft,
+        )
+    ]
+
+
 def matrix_of(base: Cell, wins: Sequence[Win], *, images: Any, models: Any, preset: str) -> dict[str, Any]:
     """The matrix file in which both sides of every claim are measured, as its content.
 
@@ -263,6 +298,9 @@ def _entry(base: Cell, side: Side) -> dict[str, Any]:
 def _shape(test: Test) -> dict[str, Any]:
     if test.measurement == BATCHED:
         return {"measure": BATCHED, "n_prompt": test.n_prompt, "n_gen": test.n_gen, "parallel": test.n_parallel}
+    if test.measurement == LATENCY:
+        served = {"measure": LATENCY, "n_prompt": test.n_prompt, "n_gen": test.n_gen, "prompts": test.prompts}
+        return served | ({"draft": test.draft} if test.draft else {})
     name = replace(test, n_depth=0).name
     return {"tests": name} | ({"n_depth": test.n_depth} if test.n_depth else {})
 

@@ -7,6 +7,7 @@ out in silence what does not fit into its context: a row that is not there is a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.formats import llama_batched, llama_log
 from harness.formats.llama_batched import BatchedRow
@@ -46,7 +47,7 @@ class BatchedBench:
         if isinstance(flags, Failure):
             return flags
         first = cells[0]
-        start = head(first.params, image, PROGRAM, passthrough=passthrough)
+        start = head(first.params, image, PROGRAM, passthrough=passthrough, verbose=verbose)
         if isinstance(start, Failure):
             return start
         sequences = [cell.test.n_parallel for cell in cells]
@@ -58,10 +59,9 @@ class BatchedBench:
             *("-npp", str(test.n_prompt), "-ntg", str(test.n_gen)),
             *("-npl", ",".join(str(n) for n in sequences * repetitions)),
             *("--output-format", "jsonl"),
-            *(("-v",) if verbose else ()),
         )
 
-    def client(self, cells: Sequence[Cell], *, repetitions: int) -> None:
+    def client(self, cells: Sequence[Cell], *, repetitions: int, text: Path | None) -> None:
         """It needs nobody to talk to."""
 
     def windows(

@@ -35,7 +35,12 @@ def program_options(image: ImageFacts, program: str) -> Mapping[str, str] | Fail
 
 
 def head(
-    params: Mapping[str, ParameterValue], image: ImageFacts, program: str, *, passthrough: Passthrough
+    params: Mapping[str, ParameterValue],
+    image: ImageFacts,
+    program: str,
+    *,
+    passthrough: Passthrough,
+    verbose: bool = False,
 ) -> tuple[str, ...] | Failure:
     """The beginning of the command line: program, model, device and every parameter of the cell.
 
@@ -45,7 +50,8 @@ def head(
     flags = program_options(image, program)
     if isinstance(flags, Failure):
         return flags
-    arguments = [f"{image.binary_dir.rstrip('/')}/{program}", "-m", MODEL_PATH]
+    # Reading `-ngl` loads the backends, and only what stands before it decides whether that is logged.
+    arguments = [f"{image.binary_dir.rstrip('/')}/{program}", *(("-v",) if verbose else ()), "-m", MODEL_PATH]
     if "-dev" in flags:
         arguments += ["-dev", passthrough.device]
     elif passthrough.device != "none":

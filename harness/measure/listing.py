@@ -7,7 +7,7 @@ a driver and no device, without it where there is no driver. Both are told here,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.formats import llama_log
@@ -32,6 +32,10 @@ _NAME_ANOTHER = "Name the device in the matrix by its index or PCI address; `inv
 _NO_LIBRARY = (
     "Its libraries need those of the driver, which the engine has to bring into the container: install the vendor's"
     " container toolkit, or use an image that is built for this backend; `invoke doctor` tells which part is missing."
+)
+_OPEN_IT = (
+    "The node's group or mode has changed since the device was looked at, or the engine was not given its group: start "
+    "again, and see `ls -ln /dev/kfd /dev/dri` and `invoke doctor`."
 )
 _NEITHER = "the image lists no device, and does not say why"
 
@@ -62,13 +66,16 @@ def not_listed(passthrough: Passthrough) -> Listed:
     return Listed(check=check, passthrough=passthrough)
 
 
-def judge_listing(ended: ContainerExit, *, passthrough: Passthrough, backend: Backend) -> Listed | Failure:
+def judge_listing(
+    ended: ContainerExit, *, passthrough: Passthrough, backend: Backend, closed: Sequence[str] = ()
+) -> Listed | Failure:
     """Whether a container lists what it was given.
 
     Args:
         ended: how the container ended that was asked for its devices.
         passthrough: with what is expected of each device; at least one.
         backend: whose devices they are.
+        closed: nodes that the container was given and may not open, for people.
     """
     if ended.exit_code and any(_REFUSED.search(line.text) for line in ended.stderr):
         return not_listed(passthrough)  # its --help could not be read
@@ -81,7 +88,7 @@ def judge_listing(ended: ContainerExit, *, passthrough: Passthrough, backend: Ba
     ]
     said = llama_log.read(line.text for line in ended.stderr)
     if not listed:
-        return _none(ended, said, backend)
+        return _none(ended, said, backend, passthrough, closed)
     seen = {device.name: _seen(device, said) for device in listed}
     names = _assigned(passthrough, seen)
     if names is None:
@@ -124,10 +131,16 @@ def _assignments(
             yield from _assignments(passthrough, seen, (*taken, name))
 
 
-def _none(ended: ContainerExit, said: LogFacts, backend: Backend) -> Failure:
+def _none(
+    ended: ContainerExit, said: LogFacts, backend: Backend, passthrough: Passthrough, closed: Sequence[str]
+) -> Failure:
     lines = [line.text for line in ended.stderr]
     found = decisive(lines)
     loaded = said.libraries.get(backend.registry_name)
+    if closed and loaded and (found is None or found[0].reason is Reason.NO_DEVICE):
+        groups = ", ".join(map(str, passthrough.groups)) or "none"
+        detail = f"the container may not open {' and '.join(closed)}; its groups are {groups}"
+        return _failure(Reason.PERMISSION, detail, _OPEN_IT)
     if found is not None:
         signature, line = found
         return _failure(signature.reason, line, signature.remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.formats import llama_bench as bench_output
 from harness.formats import llama_log
@@ -27,7 +28,7 @@ class LlamaBench:
         """One llama-bench for all cells of the run."""
         return llama_bench.argv(cells, image, passthrough=passthrough, repetitions=repetitions, verbose=verbose)
 
-    def client(self, cells: Sequence[Cell], *, repetitions: int) -> None:
+    def client(self, cells: Sequence[Cell], *, repetitions: int, text: Path | None) -> None:
         """It needs nobody to talk to."""
 
     def windows(

@@ -8,6 +8,7 @@ likely token is the same. Without, it tells the perplexity only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from harness.formats import llama_log, llama_perplexity
@@ -38,11 +39,13 @@ def base_argv(cell: Cell, image: ImageFacts, *, passthrough: Passthrough) -> tup
     return start if isinstance(start, Failure) else (*start, "--kl-divergence-base", LOGITS_PATH)
 
 
-def _start(cell: Cell, image: ImageFacts, passthrough: Passthrough) -> tuple[str, ...] | Failure:
+def _start(
+    cell: Cell, image: ImageFacts, passthrough: Passthrough, *, verbose: bool = False
+) -> tuple[str, ...] | Failure:
     flags = program_options(image, PROGRAM)
     if isinstance(flags, Failure):
         return flags
-    start = head(cell.params, image, PROGRAM, passthrough=passthrough)
+    start = head(cell.params, image, PROGRAM, passthrough=passthrough, verbose=verbose)
     if isinstance(start, Failure):
         return start
     return (*start, "-f", TEXT_PATH, "-c", str(cell.test.n_prompt), "--chunks", str(CHUNKS))
@@ -61,15 +64,14 @@ class Quality:
         verbose: bool,
     ) -> tuple[str, ...] | Failure:
         """Over the text, beside the base's logits where there are any."""
-        start = _start(cells[0], image, passthrough)
+        start = _start(cells[0], image, passthrough, verbose=verbose)
         if isinstance(start, Failure):
             return start
-        start += ("-v",) if verbose else ()
         if not cells[0].test.against:
             return start
         return (*start, "--kl-divergence", "--kl-divergence-base", LOGITS_PATH)
 
-    def client(self, cells: Sequence[Cell], *, repetitions: int) -> None:
+    def client(self, cells: Sequence[Cell], *, repetitions: int, text: Path | None) -> None:
         """It needs nobody to talk to."""
 
     def windows(

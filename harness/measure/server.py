@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
+from typing import Final
 
 from harness.formats import llama_log, llama_server
 from harness.measure.common_options import head, program_options
@@ -33,10 +35,21 @@ from harness.values.record import Outcome
 from harness.values.telemetry import Window
 
 PROGRAM = "llama-server"
+DRAFT_PATH: Final = "/models/draft.gguf"
 _SPARE_TOKENS = 16
 _CONTEXT_STEP = 256
 _CACHED_SHARE = 0.9
 """Of a prefix that has to come from the server's cache: it may compute a last part of it again."""
+
+_SERVER_TIMES = (
+    "prompt_ms",
+    "predicted_ms",
+    "prompt_per_second",
+    "predicted_per_second",
+    "cache_n",
+    "draft_n",
+    "draft_n_accepted",
+)
 
 _BUILD_INFO = re.compile(r"b(\d+)-([0-9a-f]+)")
 
@@ -58,7 +71,7 @@ class Server:
         flags = program_options(image, PROGRAM)
         if isinstance(flags, Failure):
             return flags
-        start = head(first.params, image, PROGRAM, passthrough=passthrough)
+        start = head(first.params, image, PROGRAM, passthrough=passthrough, verbose=verbose)
         if isinstance(start, Failure):
             return start
         if any(cell.test.n_depth for cell in cells) and "--cache-reuse" not in flags and "--slots" not in flags:
@@ -71,13 +84,16 @@ class Server:
         # Prompts of earlier requests are not to be found in the host's memory.
         own += ["-cram", "0"] if "-cram" in flags else []
         own += ["--no-webui"] if "--no-webui" in flags else ["--no-ui"] if "--no-ui" in flags else []
-        own += ["-v"] if verbose else []
+        drafting = _drafting(first, flags)
+        if isinstance(drafting, Failure):
+            return drafting
+        own += drafting
         own += ["--swa-full"] if any(cell.test.n_depth for cell in cells) and "--swa-full" in flags else []
         return (*start, *own)
 
-    def client(self, cells: Sequence[Cell], *, repetitions: int) -> ServerClient:
+    def client(self, cells: Sequence[Cell], *, repetitions: int, text: Path | None) -> ServerClient:
         """Asks the server for every cell in turn."""
-        return ServerClient(cells, repetitions=repetitions)
+        return ServerClient(cells, repetitions=repetitions, text=text)
 
     def windows(
         self, cells: Sequence[Cell], ended: ContainerExit, heard: Heard | None, *, begin_ns: int | None
@@ -109,6 +125,18 @@ class Server:
         return tuple(_judged(cell, ended, heard, log, asked) for cell in cells)
 
 
+def _drafting(cell: Cell, flags: Mapping[str, str]) -> list[str] | Failure:
+    """The options of speculative decoding; the draft model lies where the large one does."""
+    if not cell.test.draft:
+        return []
+    if "-md" not in flags:
+        return unsupported("this server has no -md: it does not know speculative decoding with a draft model")
+    found = ["-md", DRAFT_PATH]
+    found += ["-ngld", str(cell.params["n_gpu_layers"])] if "-ngld" in flags and "n_gpu_layers" in cell.params else []
+    # Since 2026 a draft model alone drafts nothing.
+    return found + (["--spec-type", "draft-simple"] if "--spec-type" in flags else [])
+
+
 def _judged(cell: Cell, ended: ContainerExit, heard: Heard, log: LogFacts | None, asked: Asked) -> Outcome:
     if heard.ready_ns is None:
         return Outcome(cell=cell.id, failure=_not_ready(ended, heard, asked))
@@ -125,6 +153,7 @@ def _judged(cell: Cell, ended: ContainerExit, heard: Heard, log: LogFacts | None
     if loading:
         return outcome_of(cell, (load_ns,), {"load_ns": (load_ns,)}, _row(heard, ()), findings)
     findings.append(_cached(cell, repetitions))
+    findings += [_drafted(repetitions)] if cell.test.draft else []
     samples = tuple(max(1, round(fmean(a.tokens[0][0] - a.sent_ns for a in group))) for group in repetitions)
     series = _series(repetitions) | {"load_ns": (load_ns,)}
     return outcome_of(cell, samples, series, _row(heard, repetitions), findings)
@@ -191,6 +220,17 @@ def _cached(cell: Cell, repetitions: Sequence[Sequence[Answer]]) -> Finding:
     return proven("cached_prefix", f"{min(known):.0f} of {depth} tokens")
 
 
+def _drafted(repetitions: Sequence[Sequence[Answer]]) -> Finding:
+    """That the draft model was used at all."""
+    times = [llama_server.timings(answer.final) for group in repetitions for answer in group]
+    drafted = [one["draft_n"] for one in times if "draft_n" in one]
+    if not any(drafted):
+        evidence = "the server drafted no token" if drafted else "the server tells of no drafted token"
+        return contradicted("draft", evidence, Reason.UNSUPPORTED)
+    accepted = sum(one.get("draft_n_accepted", 0) for one in times)
+    return proven("draft", f"{accepted:.0f} of {sum(drafted):.0f} drafted tokens were accepted")
+
+
 def _series(repetitions: Sequence[Sequence[Answer]]) -> dict[str, tuple[int | float, ...]]:
     """One value a request, repetition by repetition; `itl_ns` has those of the counted repetitions, one a token."""
     answers = [answer for group in repetitions for answer in group]
@@ -204,7 +244,7 @@ def _series(repetitions: Sequence[Sequence[Answer]]) -> dict[str, tuple[int | fl
         "all_requests_ns": tuple(max(a.ended_ns for a in g) - min(a.sent_ns for a in g) for g in repetitions),
         "itl_ns": tuple(value for answer in counted for value in _between_tokens(answer)),
     }
-    for name in ("prompt_ms", "predicted_ms", "prompt_per_second", "predicted_per_second", "cache_n"):
+    for name in _SERVER_TIMES:
         if all(name in one for one in times):
             found[f"server_{name}"] = tuple(one[name] for one in times)
     return found
@@ -221,5 +261,4 @@ def _row(heard: Heard, repetitions: Sequence[Sequence[Answer]]) -> dict[str, obj
     return {
         "server": dict(heard.about),
         "timings": [[llama_server.timings(a.final) for a in group] for group in repetitions],
-        "metrics": [dict(one) for one in heard.counters],
     }

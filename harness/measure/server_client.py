@@ -20,9 +20,11 @@ from threading import Barrier, Event, Thread
 from typing import Any, Final
 
 from harness.formats import llama_server
-from harness.values.cell import Cell
+from harness.measure.telemetry import AT_NS
+from harness.values.cell import Cell, Test
 from harness.values.container import BindMount
 from harness.values.measured import Answer, Heard
+from harness.values.measurement import TEXT
 
 SHARED_FOLDER: Final = "/shared"
 SOCKET_NAME: Final = "llama.sock"
@@ -59,16 +61,25 @@ class ServerClient:
     Args:
         cells: of the run; all latency cells with the same number of requests at once, or a load cell.
         repetitions: how often each cell is asked.
-        seed: of the random prompts.
+        text: of which prompts are made in cells that ask for that.
+        seed: of the random prompts. The same test gets the same prompts in every run.
         clock: monotonic, in ns.
     """
 
     def __init__(
-        self, cells: Sequence[Cell], *, repetitions: int, seed: int = 1, clock: Callable[[], int] = time.monotonic_ns
+        self,
+        cells: Sequence[Cell],
+        *,
+        repetitions: int,
+        text: Path | None = None,
+        seed: int = 1,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._cells = tuple(cells)
         self._repetitions = repetitions
-        self._random = random.Random(f"{seed}/{repetitions}")  # noqa: S311 - prompts, no secret
+        self._text = text
+        self._seed = seed
+        self._words: tuple[int, ...] = ()
         self._clock = clock
         # Short, since the path of a socket has at most 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="lbh-"))
@@ -100,9 +111,12 @@ class ServerClient:
         """Wait until the server is ready, and ask for everything. Never raises."""
         ready_ns, about, problem = None, {}, ""
         try:
-            ready_ns = self._ready(stop)
+            ready_ns = self.wait_until_ready(stop)
             if ready_ns is not None:
                 about = self._about()
+                if any(cell.test.prompts == TEXT for cell in self._cells):
+                    self._words = self._tokenized()
+                self._count()
                 for cell in self._cells:
                     self._ask_all(cell, about, stop)
         except (OSError, HTTPException, ValueError) as error:
@@ -110,7 +124,8 @@ class ServerClient:
         answers = {name: tuple(found) for name, found in self._answers.items()}
         return Heard(ready_ns=ready_ns, about=about, answers=answers, counters=tuple(self._counters), problem=problem)
 
-    def _ready(self, stop: Event) -> int | None:
+    def wait_until_ready(self, stop: Event) -> int | None:
+        """When the server first said that it is ready, on the monotonic clock; None where `stop` came before."""
         while not stop.wait(_LOOK_S):
             try:
                 status, _ = self._get("/health", timeout_s=5.0)
@@ -128,10 +143,23 @@ class ServerClient:
             found.append(value if isinstance(value, dict) else {})
         return llama_server.about(*found)
 
-    def _get(self, path: str, *, timeout_s: float) -> tuple[int, bytes]:
+    def _tokenized(self) -> tuple[int, ...]:
+        """The text as this model's tokens.
+
+        Raises:
+            ValueError: there is no text, or the server makes no tokens of it.
+        """
+        content = self._text.read_text(encoding="utf-8") if self._text else ""
+        status, body = self._get("/tokenize", timeout_s=30.0, body=json.dumps({"content": content}).encode())
+        tokens = llama_server.read_tokens(body)
+        if status != 200 or not tokens:  # noqa: PLR2004 - OK
+            raise ValueError(f"the server made no tokens of the text: HTTP {status}")
+        return tokens
+
+    def _get(self, path: str, *, timeout_s: float, body: bytes | None = None) -> tuple[int, bytes]:
         connection = SocketConnection(self.socket, timeout_s=timeout_s)
         try:
-            connection.request("GET", path)
+            connection.request("GET" if body is None else "POST", path, body=body)
             response = connection.getresponse()
             return response.status, response.read(llama_server.MOST_BYTES)
         finally:
@@ -142,34 +170,40 @@ class ServerClient:
         if not test.n_prompt:
             return
         made = self._answers.setdefault(cell.id, [])
-        for _ in range(self._repetitions):
+        for repetition in range(self._repetitions):
             if stop.is_set():
                 return
             requests = []
             for slot in range(test.n_parallel):
-                prefix, prompt = self._tokens(test.n_depth, about), self._tokens(test.n_prompt, about)
+                chance = f"{self._seed}/{test.n_depth}/{test.n_prompt}/{test.n_gen}/{repetition}/{slot}"
+                tokens = self._tokens(test, about, random.Random(chance))  # noqa: S311 - prompts, no secret
+                prefix, prompt = tokens[: test.n_depth], tokens[test.n_depth :]
                 if prefix:
-                    self._ask(_body(prefix, slot=slot, n_predict=0, cached=True))
-                requests.append(_body([*prefix, *prompt], slot=slot, n_predict=test.n_gen, cached=bool(prefix)))
+                    self.ask(request_body(prefix, slot=slot, n_predict=0, cached=True))
+                requests.append(request_body([*prefix, *prompt], slot=slot, n_predict=test.n_gen, cached=bool(prefix)))
             made.append(self._at_once(requests))
             self._count()
 
-    def _tokens(self, count: int, about: dict[str, object]) -> list[int]:
-        """Random tokens: no two prompts begin alike, so nothing is found in a cache by chance."""
+    def _tokens(self, test: Test, about: dict[str, object], chance: random.Random) -> list[int]:
+        """Prefix and prompt. Random tokens: no two begin alike, so nothing is found in a cache by chance."""
+        count = test.n_depth + test.n_prompt
+        if test.prompts == TEXT:
+            begin = chance.randrange(len(self._words))
+            return [self._words[(begin + at) % len(self._words)] for at in range(count)]
         size = about.get("n_vocab")
         last = min(size, _LAST_TOKEN) if isinstance(size, int) and size >= _SMALLEST_VOCABULARY else _LAST_TOKEN
-        return [self._random.randrange(_FIRST_TOKEN, last) for _ in range(count)]
+        return [chance.randrange(_FIRST_TOKEN, last) for _ in range(count)]
 
     def _at_once(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
         """The answers to requests that are sent together."""
         if len(requests) == 1:
-            return (self._ask(requests[0]),)
+            return (self.ask(requests[0]),)
         answers: list[Answer | None] = [None] * len(requests)
         together = Barrier(len(requests))
 
         def ask(index: int) -> None:
             together.wait()
-            answers[index] = self._ask(requests[index])
+            answers[index] = self.ask(requests[index])
 
         threads = [Thread(target=ask, args=(index,), daemon=True) for index in range(len(requests))]
         for thread in threads:
@@ -178,7 +212,7 @@ class ServerClient:
             thread.join()
         return tuple(answer for answer in answers if answer is not None)
 
-    def _ask(self, body: dict[str, Any]) -> Answer:
+    def ask(self, body: dict[str, Any]) -> Answer:
         """One request, streamed. Never raises: what goes wrong is its `problem`."""
         content = json.dumps(body).encode()
         connection = SocketConnection(self.socket, timeout_s=_ANSWER_S)
@@ -221,10 +255,11 @@ class ServerClient:
         status, body = self._get("/metrics", timeout_s=30.0)
         if status == 200:  # noqa: PLR2004 - OK
             found = llama_server.counters(body.decode(errors="replace"))
-            self._counters.append({"at_ns": float(self._clock()), **found})
+            self._counters.append({**found, AT_NS: float(self._clock())})
 
 
-def _body(prompt: Sequence[int], *, slot: int, n_predict: int, cached: bool) -> dict[str, Any]:
+def request_body(prompt: Sequence[int], *, slot: int, n_predict: int, cached: bool) -> dict[str, Any]:
+    """What `/completion` is asked: `n_predict` tokens after a prompt of token numbers, streamed."""
     return {
         "prompt": list(prompt),
         "n_predict": n_predict,

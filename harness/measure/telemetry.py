@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.measure.series import thinned
@@ -29,6 +29,9 @@ IDLE_NS = 2_000_000_000
 
 MOST_HOST_POINTS = 60
 MOST_WATCHED_POINTS = 30
+
+AT_NS = "at_ns"
+"""When a server's counters were read, among them."""
 
 _MIB = 1024 * 1024
 _MS_NS = 1_000_000
@@ -123,6 +126,26 @@ def _host_trace(sampled: Sampled, started_ns: int) -> Trace:
         constant=constant,
         missing=dict(sampled.host_missing),
     )
+
+
+def server_trace(counters: Sequence[Mapping[str, float]], started_ns: int) -> Trace | None:
+    """What a llama-server's `/metrics` said over time; None where they were never read.
+
+    Args:
+        counters: by name, with `at_ns` on the monotonic clock.
+    """
+    if not counters:
+        return None
+    kept = [counters[i] for i in thinned(len(counters), MOST_POINTS)]
+    names = dict.fromkeys(name for one in kept for name in one if name != AT_NS)
+    varying, constant = _split({name: [_number(one.get(name)) for one in kept] for name in names})
+    at_ms = tuple(round((one[AT_NS] - started_ns) / _MS_NS) for one in kept)
+    return Trace(subject="llama-server", at_ms=at_ms, columns=varying, constant=constant)
+
+
+def _number(value: float | None) -> Number | None:
+    """Whole numbers as such, which are shorter."""
+    return None if value is None else int(value) if value == int(value) else value
 
 
 def _times(readings: Sequence[DeviceReading | HostReading], started_ns: int) -> tuple[int, ...]:

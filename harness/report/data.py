@@ -11,12 +11,21 @@ from harness.values.result_row import ResultRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
-    """A report before it is text. `name` is that of the folder; of imported rows alone there are no machines."""
+    """A report before it is text.
+
+    Attributes:
+        name: of the folder.
+        machines: none where there are imported rows alone.
+        table: a row for each result; imported ones come last.
+        large: too many cells for a row each: the results are without what only such rows would show.
+    """
 
     name: str
     machines: tuple[MachineResults, ...]
     reproductions: tuple[Reproduction, ...] = ()
     imported: tuple[ResultRow, ...] = ()
+    table: tuple[ResultRow, ...] = ()
+    large: bool = False
 
     @property
     def several(self) -> bool:

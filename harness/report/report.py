@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.analysis.imported import imported_rows
-from harness.analysis.results import read_results
-from harness.analysis.table import rows_of
+from harness.analysis.many import read_many
 from harness.report.data import ReportData
 from harness.report.page import build
 from harness.report.page.columns import samples_of
@@ -17,9 +16,16 @@ from harness.report.writers import markdown
 from harness.store.files import write_whole
 from harness.store.imports import read_imports
 from harness.store.reproductions import read_reproductions
-from harness.values.block import Block, Chart, Heading, Table
+from harness.values.block import Block, Chart, Heading, Note, Table
 
 REPORT = "report.md"
+OF_LARGE = (
+    "summary", "answer", "failures", "validity", "superseded", "comparisons", "controls", "method", "reproduce",
+    "reproductions", "imported", "provenance",
+)  # fmt: skip
+"""Sections of a report with too many cells for a row each: what they come to. Each one is on the page beside it."""
+MOST_ROWS = 200
+"""Of a table in a large report."""
 
 
 def report_blocks(data: ReportData) -> tuple[Block, ...]:
@@ -29,10 +35,29 @@ def report_blocks(data: ReportData) -> tuple[Block, ...]:
     """
     if not data.machines:
         return (Heading(level=1, text=data.name), *imported.render(data))
-    blocks = tuple(block for section in SECTIONS.values() for block in section(data))
+    sections = [SECTIONS[name] for name in OF_LARGE] if data.large else list(SECTIONS.values())
+    blocks = tuple(block for section in sections for block in section(data))
+    if data.large:
+        blocks = _shortened(blocks, len(data.rows()))
     if not any(cell.simulated for _, cell in data.rows()):
         return blocks
     return tuple(_marked(block) for block in blocks)
+
+
+def _shortened(blocks: tuple[Block, ...], cells: int) -> tuple[Block, ...]:
+    """The blocks of a large report: what is left out is said, at its beginning and under each table that was cut."""
+    found: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Table) and len(block.rows) > MOST_ROWS:
+            left = len(block.rows) - MOST_ROWS
+            found += [replace(block, rows=block.rows[:MOST_ROWS]), Note(kind="note", text=f"And {left:,} more rows.")]
+        else:
+            found.append(block)
+    text = (
+        f"{cells:,} results are too many for tables to be read: here is what they come to. Each one, with its samples "
+        "and its command, is in index.html beside this file; `invoke export` writes all of them."
+    )
+    return (found[0], Note(kind="note", text=text), *found[1:])
 
 
 def _marked(block: Block) -> Block:
@@ -53,12 +78,18 @@ def read_data(folder: Path, *, simulated: bool = False, name: str = "") -> Repor
         InputError: there are no records, or they are damaged.
     """
     rows = imported_rows(folder.name, read_imports(folder))
-    only = bool(rows) and not any((folder / "records").glob("*.jsonl"))
+    reproductions = read_reproductions(folder)
+    called = name or folder.name
+    if rows and not any((folder / "records").glob("*.jsonl")):
+        return ReportData(name=called, machines=(), reproductions=reproductions, imported=rows, table=rows)
+    found = read_many(folder, report=called, reproductions=reproductions, simulated=simulated)
     return ReportData(
-        name=name or folder.name,
-        machines=() if only else read_results(folder, simulated=simulated),
+        name=called,
+        machines=found.machines,
+        reproductions=reproductions,
         imported=rows,
-        reproductions=read_reproductions(folder),
+        table=(*found.rows, *rows),
+        large=found.large,
     )
 
 
@@ -77,8 +108,7 @@ def render_report(folder: Path, *, simulated: bool = False, name: str = "") -> M
     data = read_data(folder, simulated=simulated, name=name)
     blocks = report_blocks(data)
     charts = {markdown.chart_path(block): svg.write(block) for block in blocks if isinstance(block, Chart)}
-    rows = (*rows_of(data.name, data.machines, data.reproductions), *data.imported)
-    page = build.write(blocks, rows, samples_of(data), picture=lambda chart: charts[markdown.chart_path(chart)])
+    page = build.write(blocks, data.table, samples_of(data), picture=lambda chart: charts[markdown.chart_path(chart)])
     return {**charts, build.PAGE: page, REPORT: markdown.write(blocks)}
 
 

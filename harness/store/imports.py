@@ -16,7 +16,7 @@ from harness.errors import InputError
 from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError, decode, encode
 from harness.store.files import write_whole
-from harness.store.records import canonical
+from harness.store.record_line import canonical
 from harness.values.foreign import ForeignRow
 
 SCHEMA = "llama-bench-harness/imported"

@@ -11,7 +11,7 @@ from typing import Any
 from harness.errors import InputError
 from harness.formats.strict_json import loads
 from harness.store.quick_check import ReadBySchema, check_line
-from harness.store.records import MAX_LINE_BYTES, canonical
+from harness.store.record_line import MAX_LINE_BYTES, canonical
 from harness.store.sources import Part
 
 MAX_COMPLAINTS = 10

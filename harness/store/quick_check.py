@@ -21,7 +21,7 @@ from harness.formats.json_schema import load_schema
 from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError
 from harness.store.migrations import SCHEMA, VERSION, VersionError
-from harness.store.records import MAX_LINE_BYTES, SCHEMA_FILE, canonical, from_json
+from harness.store.record_line import MAX_LINE_BYTES, SCHEMA_FILE, canonical, from_json
 from harness.values.record import Record
 
 # Keys are sorted, so that the record's own id stands before its image; ids of cells do not look so.
@@ -65,6 +65,22 @@ def check_line(line: bytes) -> Envelope:
     Raises:
         ValueError: it is no record that this program reads; the message says what is wrong with it.
     """
+    found = _quickly(line)
+    return found[0] if found else ReadBySchema(*_slowly(line))
+
+
+def read_line(line: bytes) -> Record:
+    """The record of a line, checked as `check_line` does.
+
+    Raises:
+        ValueError: it is no record that this program reads; the message says what is wrong with it.
+    """
+    found = _quickly(line)
+    return msgspec.convert(found[1], Record) if found else _slowly(line)[0]
+
+
+def _quickly(line: bytes) -> tuple[Envelope, dict[str, Any]] | None:
+    """The record and its JSON; None where it has to be read by the schema, which accepts it or says what is wrong."""
     if len(line) <= MAX_LINE_BYTES and hash_holds(line):
         try:
             value = _READ.decode(line)
@@ -72,20 +88,19 @@ def check_line(line: bytes) -> Envelope:
             if _WRITE.encode(value) == line or canonical(value) == line:
                 found: Any = msgspec.convert(value, _record())
                 if found.schema == SCHEMA and found.version == VERSION and _rules_hold(found):
-                    return typing.cast("Envelope", found)
+                    return typing.cast("Envelope", found), value
         except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError, RecursionError):
             pass
-    return _slowly(line)
+    return None
 
 
-def _slowly(line: bytes) -> Envelope:
-    """The same by the schema: older versions, lines that are spelled otherwise, and the words for what is wrong."""
+def _slowly(line: bytes) -> tuple[Record, Mapping[str, Any]]:
+    """By the schema: older versions, lines that are spelled otherwise, and the words for what is wrong."""
     try:
         data = loads(line, max_bytes=MAX_LINE_BYTES)
-        record = from_json(data)
+        return from_json(data), data
     except (JsonError, CodecError, VersionError) as error:
         raise ValueError(str(error)) from error
-    return ReadBySchema(record, data)
 
 
 class ReadBySchema:

@@ -3,63 +3,22 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from harness.errors import InputError, MachineError
 from harness.formats.json_schema import complaints
 from harness.formats.strict_json import JsonError, loads
-from harness.store.codec import CodecError, decode, encode
 from harness.store.files import append_line, check_writable, make_folder, write_whole
-from harness.store.migrations import SCHEMA, VERSION, VersionError, migrate
+from harness.store.quick_check import read_line
+from harness.store.record_line import SCHEMA_FILE, canonical, to_json
 from harness.store.redaction import Redaction
 from harness.store.sessions import Session, stored, write_session
 from harness.values.record import Record
-
-SCHEMA_FILE = Path(__file__).with_name("record.schema.json")
-MAX_LINE_BYTES = 4 * 1024 * 1024
-
-
-def canonical(data: Mapping[str, Any]) -> bytes:
-    """JSON bytes that are the same for the same content: sorted keys, no spaces."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8")
-
-
-def to_json(record: Record, redaction: Redaction | None = None) -> dict[str, Any]:
-    """The stored form of a record, with its id filled in: the SHA-256 of everything else."""
-    redaction = redaction or Redaction()
-    data = {"schema": SCHEMA, "version": VERSION, **redaction.json(encode(replace(record, id="")))}
-    del data["id"]
-    return {"id": hashlib.sha256(canonical(data)).hexdigest(), **data}
-
-
-def from_json(data: Any) -> Record:
-    """The record of a stored line.
-
-    Raises:
-        VersionError: it is of another format. CodecError: it is damaged, or not what its id says.
-    """
-    stored = dict(data) if isinstance(data, dict) else data
-    if isinstance(stored, dict):
-        given = stored.pop("id", None)
-        if hashlib.sha256(canonical(stored)).hexdigest() != given:
-            migrate(stored)
-            raise CodecError("its content is not what its id says: the line was changed")
-        data = {"id": given, **migrate(stored)}
-    else:
-        migrate(stored)
-    found = complaints(data, SCHEMA_FILE)
-    if found:
-        raise CodecError("; ".join(found))
-    return decode(Record, {key: value for key, value in data.items() if key not in {"schema", "version"}})
 
 
 def _attempt(record: Record) -> tuple[str, int, int]:
@@ -189,11 +148,11 @@ class RecordStore:
         whole = lines[:-1]
         for number, line in enumerate(whole, start=1):
             try:
-                record = from_json(loads(line, max_bytes=MAX_LINE_BYTES))
+                record = read_line(line)
                 place = (record.session, *_attempt(record))
                 if record.id not in records and place in places:
-                    raise CodecError(f"{_attempt_text(record)} stands in line {places[place]} already")  # noqa: TRY301 - one way out for all
-            except (JsonError, CodecError, VersionError) as error:
+                    raise ValueError(f"{_attempt_text(record)} stands in line {places[place]} already")  # noqa: TRY301 - one way out for all
+            except ValueError as error:
                 raise InputError(
                     f"line {number}: {error}",
                     where=str(path),

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from harness.values.measurement import BATCHED, BENCH, CONTEXT, LATENCY, LOAD, MEASUREMENTS, QUALITY
+from harness.values.measurement import (
+    BATCHED,
+    BENCH,
+    CONTEXT,
+    LATENCY,
+    LOAD,
+    MEASUREMENTS,
+    QUALITY,
+    RANDOM,
+    TEXT,
+)
 
 ParameterValue = int | float | str | bool
 
@@ -114,6 +124,8 @@ class Test:
         cold: the model's file is dropped from the page cache first.
         sustained_s: at least how long its repetitions go on in each run; 0 for as many as the preset has.
         against: for quality: the key of the model whose choice of the next token is held to be right; empty for none.
+        prompts: for latency: `random` tokens, or pieces of the project's own `text`.
+        draft: for latency: the key of the model that drafts tokens, for speculative decoding; empty for none.
     """
 
     __test__ = False  # not a test case of pytest
@@ -126,6 +138,8 @@ class Test:
     cold: bool = False
     sustained_s: int = 0
     against: str = ""
+    prompts: str = RANDOM
+    draft: str = ""
 
     @property
     def kind(self) -> str:
@@ -149,6 +163,7 @@ class Test:
             parts = ["pp"]
         if self.measurement == QUALITY:
             parts = [f"c{self.n_prompt}"] + [f"to:{self.against}"] * bool(self.against)
+        parts += ["text"] * (self.prompts == TEXT) + [f"draft:{self.draft}"] * bool(self.draft)
         text = "+".join(parts) + (f"x{self.n_parallel}" if self.n_parallel > 1 else "")
         text += f"@d{self.n_depth}" if self.n_depth else ""
         text += f"@{_time(self.sustained_s)}" if self.sustained_s else ""
@@ -206,5 +221,5 @@ class Cell:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The keys of all models that it needs: its own, and the one whose quality it is compared with."""
-        return (self.model, self.test.against) if self.test.against else (self.model,)
+        """The keys of all models that it needs: its own, the one it is compared with, the one that drafts for it."""
+        return (self.model, *(name for name in (self.test.against, self.test.draft) if name))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.values.cell import ParameterValue
-from harness.values.measurement import BENCH
+from harness.values.measurement import BENCH, RANDOM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +113,8 @@ class CellGroup:
         measurement: a name in `MEASUREMENTS`.
         parallel: requests or sequences at once, for latency and batching.
         against: for quality: the key of the model that is compared with; empty for none.
+        prompts: for latency: what the prompts are made of.
+        draft: for latency: the key of the model that drafts; empty for none.
         sustained_s: how long the repetitions of each run go on; 0 for as many as the preset has.
         cold: whether the model's file is dropped from the page cache first, for loading.
         params: alternatives by parameter name, in file order.
@@ -133,6 +135,8 @@ class CellGroup:
     parallel: tuple[int, ...] = (1,)
     cold: tuple[bool, ...] = (False,)
     against: str = ""
+    prompts: tuple[str, ...] = (RANDOM,)
+    draft: str = ""
     sustained_s: tuple[int, ...] = (0,)
 
 

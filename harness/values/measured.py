@@ -65,7 +65,7 @@ class Heard:
         ready_ns: when the server first said that it is ready; None where it never did.
         about: what it says of itself: `build_info`, `n_ctx`, `n_vocab`, `total_slots`.
         answers: by cell id, for each repetition the answers to its requests.
-        counters: the server's `/metrics` by name after each repetition, with `at_ns`, when it was read.
+        counters: the server's `/metrics` by name, when it is ready and after each repetition; `at_ns` says when.
         problem: why the client gave up; empty otherwise.
     """
 

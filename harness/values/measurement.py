@@ -16,6 +16,10 @@ BATCHED = "batched"
 QUALITY = "quality"
 CONTEXT = "max_context"
 
+RANDOM = "random"
+TEXT = "text"
+"""What prompts of a server are made of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementKind:

@@ -135,8 +135,8 @@ class Measurement(Protocol):
     ) -> tuple[str, ...] | Failure:
         """The process of a run for its cells; a failure that names what this build cannot do."""
 
-    def client(self, cells: Sequence[Cell], *, repetitions: int) -> Client | None:
-        """Who talks to the process; None where it needs nobody."""
+    def client(self, cells: Sequence[Cell], *, repetitions: int, text: Path | None) -> Client | None:
+        """Who talks to the process; None where it needs nobody. `text` is what prompts of text are made of."""
 
     def windows(
         self, cells: Sequence[Cell], ended: ContainerExit, heard: Heard | None, *, begin_ns: int | None

@@ -148,7 +148,7 @@ class Trace:
     """Readings as columns over time, thinned to a bound; the summaries were made before.
 
     Attributes:
-        subject: `host`, or the device's name.
+        subject: `host`, `llama-server`, or the device's name.
         pci: the device's address, to tell equal cards apart; None for the host and where there is none.
         asked: whether the cells were to compute on it. Other GPUs of the machine are watched for their memory.
         at_ms: since the container was started; negative before. Empty where no column varies.
@@ -264,6 +264,8 @@ class Telemetry:
     Attributes:
         interval_ms: between two looks, as asked for.
         devices: those the cells were to compute on first, then the other GPUs of the machine.
+        server: the counters of a llama-server (`/metrics`), read when it is ready and after each repetition, when
+            nothing is measured; None of other programs. They count from the server's start.
         windows: `idle`, `load`, then one for each cell that printed a row.
         sampling_cpu: CPU time that looking cost, as a share of one CPU; None where it could not be measured.
         problem: why there is less than there should be; empty where nothing went wrong.
@@ -272,6 +274,7 @@ class Telemetry:
     interval_ms: int
     devices: tuple[Trace, ...] = ()
     host: Trace | None = None
+    server: Trace | None = None
     windows: tuple[WindowSummary, ...] = ()
     sampling_cpu: float | None = None
     problem: str = ""

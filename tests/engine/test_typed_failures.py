@@ -151,7 +151,9 @@ def test_group_missing(machine, stub, lister) -> None:
     assert given.groups == (44, 105)
     for groups in ((), (44,), (105,)):
         found = lister.listed(replace(given, groups=groups), backend="rocm", image=stub("rocm"))
-        failed(found, Reason.NO_DEVICE, "group")
+        failed(found, Reason.PERMISSION, "ls -ln /dev/kfd /dev/dri")
+        assert "may not open" in found.detail
+        assert f"groups are {', '.join(map(str, groups)) or 'none'}" in found.detail
     named = replace(given, groups=("render",))
     failed(lister.listed(named, backend="rocm", image=stub("rocm")), Reason.GROUP, "groups go by number")
 

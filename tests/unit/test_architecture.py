@@ -39,7 +39,14 @@ HOMES = {
     "matplotlib": ("harness/report/writers/svg.py",),
     "msgspec": ("harness/store/quick_check.py",),
     "duckdb": ("harness/analysis/columns",),
-    "invoke": ("tasks.py", "tasks_comparing.py", "tasks_predicting.py", "tasks_sharing.py", "tasks_told.py"),
+    "invoke": (
+        "tasks.py",
+        "tasks_comparing.py",
+        "tasks_predicting.py",
+        "tasks_program.py",
+        "tasks_sharing.py",
+        "tasks_told.py",
+    ),
 }
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "tools", "lib"}
 FILES = [*sorted(HARNESS.rglob("*.py")), *sorted(ROOT.glob("tasks*.py"))]

@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TOOLS = ("cat", "chmod", "cksum", "dirname", "flock", "grep", "id", "mkdir", "mv", "readlink", "rm", "sh", "sleep")
 
-# Stands in for Python. `-m venv --clear DIR` makes an environment with itself and an Invoke that shows how it was
-# called; `-m pip` is noted; checks of the version and of modules end as the files beside it say.
+# Stands in for Python. `-m venv --clear DIR` makes an environment with itself, which shows how the program of the tasks
+# was called; `-m pip` is noted; checks of the version and of modules end as the files beside it say.
 PYTHON = """\
 #!/bin/sh
 here={bin}
@@ -27,15 +27,15 @@ case "$1 $2" in
     rm -rf "$4"
     mkdir -p "$4/bin"
     cat "$here/python3" >"$4/bin/python"
-    cat >"$4/bin/invoke" <<'END'
-#!/bin/sh
-echo "cwd=$(pwd)"
-echo "BENCH_CWD=$BENCH_CWD"
-echo "PYTHONPATH=${{PYTHONPATH-unset}}"
-for argument; do echo "arg=$argument"; done
-exit 42
-END
-    chmod +x "$4/bin/python" "$4/bin/invoke"
+    chmod +x "$4/bin/python"
+    ;;
+*/tasks_program.py*)
+    shift
+    echo "cwd=$(pwd)"
+    echo "BENCH_CWD=$BENCH_CWD"
+    echo "PYTHONPATH=${{PYTHONPATH-unset}}"
+    for argument; do echo "arg=$argument"; done
+    exit 42
     ;;
 "-m pip")
     echo "pip $*" >>"$here/calls"

@@ -9,7 +9,7 @@ from harness.analysis.audit.findings import Finding
 from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError
 from harness.store.migrations import VersionError
-from harness.store.records import MAX_LINE_BYTES, canonical, from_json
+from harness.store.record_line import MAX_LINE_BYTES, canonical, from_json
 from harness.values.record import Record
 
 

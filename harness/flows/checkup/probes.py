@@ -11,6 +11,7 @@ from harness.flows.checkup.cards import Pair, handed_over
 from harness.flows.checkup.engine import Answering
 from harness.flows.engines import PROBE_LABELS, PROBE_MEMORY_BYTES, PROBE_TIMEOUT_S
 from harness.formats.signatures.signature import GIVE_DEVICE
+from harness.machine.vendors.nodes import closed_nodes
 from harness.measure.diagnosis import diagnose
 from harness.measure.listing import judge_listing
 from harness.values.container import ContainerExit, ContainerSpec, Passthrough
@@ -46,7 +47,7 @@ def probe_cards(found: tuple[Pair, ...], source: ImageSource, image: str, answer
 
 
 def _seen(pair: Pair, asked: Passthrough, ended: ContainerExit) -> Finding:
-    told = judge_listing(ended, passthrough=asked, backend=pair.backend)
+    told = judge_listing(ended, passthrough=asked, backend=pair.backend, closed=closed_nodes(asked))
     if isinstance(told, Failure):
         # What sends people to the doctor is no answer here.
         todo = NOT_SEEN if told.remedy in {"", GIVE_DEVICE} else told.remedy

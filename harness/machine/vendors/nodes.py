@@ -7,6 +7,7 @@ from pathlib import Path
 from stat import S_IMODE
 
 from harness.machine.vendors.refusals import refuse
+from harness.values.container import Passthrough
 from harness.values.facts import EngineFacts
 from harness.values.failure import Failure, Reason
 
@@ -50,12 +51,38 @@ def groups_for(nodes: Sequence[str], *, engine: EngineFacts) -> tuple[int, ...] 
                 f"{name} can be opened by its owner only (mode {mode:04o})",
                 f"give it a group that may read and write it, by {_udev_rule(node, '0660')}",
             )
-        if engine.rootless:
+        if why := _no_groups(engine):
             return refuse(
                 Reason.PERMISSION,
-                f"{name} is open to group {status.st_gid} only (mode {mode:04o}), and a rootless engine cannot give"
+                f"{name} is open to group {status.st_gid} only (mode {mode:04o}), and {why} cannot give"
                 " its containers a group of the host",
-                f"use an engine that runs as root, or open the node to everybody by {_udev_rule(node, '0666')}",
+                "use an engine that runs as root without `userns-remap`, or open the node to everybody by"
+                f" {_udev_rule(node, '0666')}",
             )
         groups.add(status.st_gid)
     return tuple(sorted(groups))
+
+
+def _no_groups(engine: EngineFacts) -> str:
+    """Which kind of engine gives its containers other numbers than the host's; empty for one that does not."""
+    if engine.rootless:
+        return "a rootless engine"
+    return "an engine with `userns-remap`" if "name=userns" in engine.security_options else ""
+
+
+def closed_nodes(passthrough: Passthrough) -> tuple[str, ...]:
+    """The nodes that the container's user may not open by their mode and the groups given, with mode and group.
+
+    A backend that cannot open its device says what it says where there is none, so that this is told from the host.
+    """
+    closed = []
+    for name in passthrough.device_nodes:
+        try:
+            status = Path(name).stat()
+        except OSError:
+            continue  # another failure, with words of its own
+        mode = S_IMODE(status.st_mode)
+        by_group = mode & _GROUP == _GROUP and status.st_gid in passthrough.groups
+        if mode & _OTHERS != _OTHERS and not by_group:
+            closed.append(f"{name} (group {status.st_gid}, mode {mode:04o})")
+    return tuple(closed)

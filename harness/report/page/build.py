@@ -46,7 +46,8 @@ $lead
 <table id="table"><thead><tr id="head"><th scope="col">Compare</th></tr></thead><tbody id="rows"></tbody></table>
 </div>
 <div id="verdict" role="status" aria-live="polite"></div>
-<noscript><p class="warning">Without JavaScript this table stays empty; report.md has all of it.</p></noscript>
+<noscript><p class="warning">Without JavaScript this table stays empty; report.md has the results, and invoke export \
+writes all of them.</p></noscript>
 </section>
 $rest
 </main>

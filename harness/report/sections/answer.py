@@ -50,7 +50,10 @@ def render(data: ReportData) -> tuple[Block, ...]:
     else:
         columns = tuple(column for column in COLUMNS if column not in {"Next", "The fastest is", "Of"})
         columns = tuple("Result" if column == "Fastest" else column for column in columns)
-        blocks.append(Table(columns=columns, rows=tuple(row[:4] for row in rows), align=ALIGN[:4]))
+        # Each stands alone, so what tells a row from the others is not among its own group's names.
+        called = naming.names([standing.first for standing in shown])
+        named = tuple((*row[:2], name, row[3]) for row, name in zip(rows, called, strict=True))
+        blocks.append(Table(columns=columns, rows=named, align=ALIGN[:4]))
     return tuple(blocks)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from harness.analysis.bottleneck import diagnose
 from harness.analysis.results import CellResult, MachineResults
 from harness.report.data import ReportData
 from harness.values.block import Block, Heading, Paragraph, Table
 from harness.values.limit import Diagnosis, Limit
+
+_KINDS = {"pp": "Prompt processing", "tg": "Text generation"}
 
 Found = tuple[MachineResults, CellResult, Diagnosis]
 
@@ -26,6 +31,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
             "programs, heat and power, the way to the device, then bandwidth against arithmetic. It is a judgement by "
             "rules, and its bounds and its errors on planted causes are in docs/bottleneck.md."
         ),
+        _in_short(known),
         Table(columns=columns, rows=rows, align=("left",) * len(columns)),
     ]
     blocks += [Paragraph(text=_paragraph(data, *row)) for row in known]
@@ -33,6 +39,19 @@ def render(data: ReportData) -> tuple[Block, ...]:
     if unknown:
         blocks.append(Paragraph(text=f"Not known, since nothing that would decide was measured: {', '.join(unknown)}."))
     return tuple(blocks)
+
+
+def _in_short(known: Sequence[Found]) -> Table:
+    """How many cells each cause limits, the most first, and what to do about it."""
+    total = Counter(result.cell.test.kind for _, result, _ in known)
+    found = Counter((result.cell.test.kind, str(d.limit), d.todo) for _, result, d in known)
+    order = sorted(found, key=lambda key: (list(_KINDS).index(key[0]), -found[key]))
+    return Table(
+        columns=("Test", "Limited by", "Cells", "What to do"),
+        rows=tuple((_KINDS[key[0]], key[1], f"{found[key]} of {total[key[0]]}", key[2]) for key in order),
+        align=("left", "left", "right", "left"),
+        caption="In short",
+    )
 
 
 def _row(data: ReportData, machine: MachineResults, result: CellResult, found: Diagnosis) -> tuple[str, ...]:

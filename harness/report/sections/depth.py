@@ -13,30 +13,70 @@ from harness.report.data import ReportData
 from harness.stats.digits import plain, with_interval
 from harness.stats.verdicts import in_words
 from harness.values.block import Block, Heading, Note, Paragraph, Table
+from harness.values.measurement import LATENCY
 
 TEXT = (
     "The same test behind more and more tokens that are in the context already: tokens per second with the 95 % "
     "interval, and the memory at its peak. A ranking is said to turn where one setting is shown to be faster at one "
     "depth and the other at another, by paired intervals that are corrected for all that are compared."
 )
+TITLE = "Over the depth of the context"
 COLUMNS = ("Machine", "Model", "Test", "Setting", "Depth", "Tokens/s (95 % interval)", "Of the shallowest", "Memory")
+WAITING = ("Machine", "Model", "Test", "Setting", "Depth", "Time to first token", "Between tokens, p50", "Memory")
 ALIGN = ("left", "left", "left", "left", "right", "right", "right", "right")
 
 
 def render(data: ReportData) -> tuple[Block, ...]:
     """A row for each depth of each setting; empty where nothing was measured at two depths."""
     found = [(machine, curve) for machine in data.machines for curve in curves(machine)]
+    waiting = _waiting(data)
     if not found:
-        return ()
+        return (Heading(level=2, text=TITLE), *waiting) if waiting else ()
     notes = [Note(kind="warning", text=_turned(machine, turn)) for machine in data.machines for turn in turns(machine)]
     rows = tuple(row for machine, curve in found for row in _rows(machine, curve))
     start = 0 if data.several else 1
     return (
-        Heading(level=2, text="Over the depth of the context"),
+        Heading(level=2, text=TITLE),
         Paragraph(text=TEXT),
         *notes,
         Table(columns=COLUMNS[start:], rows=tuple(row[start:] for row in rows), align=ALIGN[start:]),
+        *waiting,
     )
+
+
+def _waiting(data: ReportData) -> tuple[Block, ...]:
+    """How long a client waits behind a prefix of each depth; empty where no server was asked at two."""
+    found = [(machine, curve) for machine in data.machines for curve in curves(machine, LATENCY)]
+    start = 0 if data.several else 1
+    rows = tuple(_waited(machine, result)[start:] for machine, curve in found for result in curve.results)
+    if not rows:
+        return ()
+    return (
+        Paragraph(
+            text="The time to first token of a server, behind a prefix of that depth that is in its cache, and the "
+            "time between tokens after it: milliseconds, with 95 % intervals."
+        ),
+        Table(columns=WAITING[start:], rows=rows, align=(*ALIGN[start:5], "right", "right", "right")),
+    )
+
+
+def _waited(machine: MachineResults, result: CellResult) -> tuple[str, ...]:
+    return (
+        machine.machine.machine,
+        result.model.title if result.model else result.cell.model,
+        result.cell.test.name.partition("@")[0],
+        _setting(result),
+        str(result.cell.test.n_depth),
+        *(_metric(result, name) for name in ("ttft_ms", "itl_p50_ms")),
+        _memory(machine, result),
+    )
+
+
+def _metric(result: CellResult, name: str) -> str:
+    found = result.metric(name)
+    if found is None:
+        return str(result.failures[0][1].reason) if result.failures else "-"
+    return with_interval(found.median, found.interval)
 
 
 def _rows(machine: MachineResults, curve: Curve) -> list[tuple[str, ...]]:
@@ -46,8 +86,6 @@ def _rows(machine: MachineResults, curve: Curve) -> list[tuple[str, ...]]:
 
 def _row(machine: MachineResults, first: CellResult, result: CellResult) -> tuple[str, ...]:
     rate, base = result.tokens_per_s, first.tokens_per_s
-    memory = cell_memory(result, machine.machine)
-    held = None if memory is None else memory.test.device if memory.test.device is not None else memory.measured_host
     return (
         machine.machine.machine,
         result.model.title if result.model else result.cell.model,
@@ -56,8 +94,14 @@ def _row(machine: MachineResults, first: CellResult, result: CellResult) -> tupl
         str(result.cell.test.n_depth),
         _rate(result),
         "-" if rate is None or not base else f"{100 * rate / base:.0f} %",
-        "-" if held is None else words.size(held),
+        _memory(machine, result),
     )
+
+
+def _memory(machine: MachineResults, result: CellResult) -> str:
+    memory = cell_memory(result, machine.machine)
+    held = None if memory is None else memory.test.device if memory.test.device is not None else memory.measured_host
+    return "-" if held is None else words.size(held)
 
 
 def _rate(result: CellResult) -> str:

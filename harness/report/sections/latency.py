@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from harness.analysis.comparability import proof_of
 from harness.analysis.results import CellResult, MachineResults
 from harness.report import words
 from harness.report.data import ReportData
-from harness.stats.digits import with_interval
+from harness.stats.digits import plain, with_interval
 from harness.values.block import Block, Heading, Paragraph, Table
 from harness.values.measurement import LATENCY, LOAD
 
@@ -19,6 +20,7 @@ _RATES = (
     "client_generation_tokens_per_s",
     "server_generation_tokens_per_s",
     "throughput_tokens_per_s",
+    "draft_accepted_percent",
 )
 _Row = tuple[MachineResults, CellResult]
 _Last = tuple[str, Callable[[MachineResults, CellResult], str]]
@@ -43,8 +45,8 @@ def _latency(rows: Sequence[_Row], data: ReportData) -> list[Block]:
         Paragraph(
             text="Milliseconds as a client of llama-server sees them: medians over rounds with their 95 % intervals. "
             "x4 means four requests at once, @d4096 a prefix of that length in the server's cache; else nothing is "
-            "cached. The time to first token is that of the whole prompt. Between tokens: the share of all tokens "
-            "that came in at most this time after the one before."
+            "cached. The time to first token is that of the whole prompt. p95: 95 of 100 tokens came within this "
+            "time after the one before."
         ),
         Heading(level=3, text="The same in tokens per second"),
         _table(rows, _RATES, several=data.several, last=("llama-bench", _bench)),
@@ -53,33 +55,64 @@ def _latency(rows: Sequence[_Row], data: ReportData) -> list[Block]:
             "request, its reading and the first token; the server counts its own work only. Generation: the client "
             "counts from the first token to the last. llama-bench, where this report has the same test, neither "
             "samples tokens nor speaks HTTP. With several requests at once the rates are those of one of them."
+            + _shares(rows)
         ),
     ]
 
 
+def _shares(rows: Sequence[_Row]) -> str:
+    """What is left of each rate from llama-bench to the server, and from there to its client, over all rows."""
+    said = []
+    for name, kind in (("prompt", "pp"), ("generation", "tg")):
+        client, server = [], []
+        for machine, result in rows:
+            seen, own = (result.metric(f"{who}_{name}_tokens_per_s") for who in ("client", "server"))
+            like = _same_in_bench(machine, result, kind)
+            if seen and own:
+                client.append(seen.median / own.median)
+            if own and like and like.tokens_per_s and result.cell.test.n_parallel == 1:
+                server.append(own.median / like.tokens_per_s)
+        told = [f"the client saw {_range(client)} of the server's rate"] if client else []
+        told += [f"the server reached {_range(server)} of llama-bench's"] if server else []
+        said += [f"{name}: {', '.join(told)}"] * bool(told)
+    return f" In these rows, by the medians: {'; '.join(said)}." if said else ""
+
+
+def _range(shares: Sequence[float]) -> str:
+    low, high = f"{100 * min(shares):.1f}", f"{100 * max(shares):.1f}"
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
 def _bench(machine: MachineResults, result: CellResult) -> str:
     """The rates of llama-bench for the same setting, prompt and generation; a dash where it was not measured."""
-    test = result.cell.test
-    found = []
-    for n_prompt, n_gen in ((test.n_prompt, 0), (0, test.n_gen)):
-        like = next(
-            (
-                other
-                for other in machine.cells
-                if other.tokens_per_s is not None
-                and (other.cell.test.kind in {"pp", "tg"})
-                and (other.cell.test.n_prompt > 0, other.cell.test.n_gen > 0) == (n_prompt > 0, n_gen > 0)
-                and (not n_prompt or other.cell.test.n_prompt == n_prompt)
-                and other.cell.test.n_depth == test.n_depth
-                and (other.cell.backend, other.cell.image, other.cell.model, other.cell.device)
-                == (result.cell.backend, result.cell.image, result.cell.model, result.cell.device)
-                and dict(other.cell.params) == dict(result.cell.params)
-            ),
-            None,
-        )
-        if like is not None and like.tokens_per_s is not None:
-            found.append(f"{like.cell.test.name} {with_interval(like.tokens_per_s, like.interval)}")
+    found = [
+        f"{like.cell.test.name} {with_interval(like.tokens_per_s, like.interval)}"
+        for kind in ("pp", "tg")
+        if (like := _same_in_bench(machine, result, kind)) is not None and like.tokens_per_s is not None
+    ]
     return ", ".join(found) or "-"
+
+
+def _same_in_bench(machine: MachineResults, result: CellResult, kind: str) -> CellResult | None:
+    """The cell of llama-bench with the same setting, depth, and number of tokens of this kind; None without one."""
+    test = result.cell.test
+    tokens = {"pp": (test.n_prompt, 0), "tg": (0, test.n_gen)}[kind]
+    return next(
+        (
+            other
+            for other in machine.cells
+            if other.cell.test.kind == kind
+            and (other.cell.test.n_prompt, other.cell.test.n_gen) == tokens
+            and other.cell.test.n_depth == test.n_depth
+            and not other.cell.test.sustained_s
+            and not other.cell.label
+            and (other.cell.backend, other.cell.image, other.cell.model, other.cell.device)
+            == (result.cell.backend, result.cell.image, result.cell.model, result.cell.device)
+            and dict(other.cell.params) == dict(result.cell.params)
+            and other.tokens_per_s is not None
+        ),
+        None,
+    )
 
 
 def _loading(rows: Sequence[_Row], *, several: bool) -> list[Block]:
@@ -89,8 +122,24 @@ def _loading(rows: Sequence[_Row], *, several: bool) -> list[Block]:
         Paragraph(
             text="Milliseconds from the start of the container until the server says that it is ready, its own warm-up "
             "included. Cold: the model's file was dropped from the page cache before, so it comes from the disk."
+            + "".join(_from_disk(machine, result, rows) for machine, result in rows if result.cell.test.cold)
         ),
     ]
+
+
+def _from_disk(machine: MachineResults, cold: CellResult, rows: Sequence[_Row]) -> str:
+    """How much longer a cold start takes, and what that makes of the disk; empty without the same start warm."""
+    like = replace(cold.cell, id="", test=replace(cold.cell.test, cold=False))
+    warm = next((r for m, r in rows if m is machine and replace(r.cell, id="") == like), None)
+    seconds = [(found.median / 1e3) for result in (cold, warm) if result and (found := result.metric("load_ms"))]
+    if len(seconds) < 2 or cold.model is None:  # noqa: PLR2004 - cold and warm
+        return ""
+    longer = seconds[0] - seconds[1]
+    size = f"{cold.model.title or cold.cell.model} ({words.size(cold.model.size_bytes)})"
+    if longer <= 0:
+        return f" {size}: cold is no slower than warm; what lies below the page cache has it in memory, or is as fast."
+    rate = cold.model.size_bytes / longer / 1e9
+    return f" {size}: cold takes {plain(longer)} s longer by the medians, as from a disk of {plain(rate)} GB/s."
 
 
 def _table(rows: Sequence[_Row], names: Sequence[str], *, several: bool, last: _Last) -> Table:

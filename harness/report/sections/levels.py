@@ -28,7 +28,8 @@ def _levels(data: ReportData) -> tuple[Block, ...]:
         Paragraph(
             text="Of the guide: a device in use for 80 to 100 % of the time is good, below 50 % a warning; memory "
             "below 90 % and above 95 %; the first token within 500 ms and after 2 s; speed that falls over time by "
-            "more than 1 % is a warning. On the CPU use is that of its threads."
+            "more than 1 % is a warning. On the CPU use is that of its threads, and memory what the run held of the "
+            "machine's."
         ),
         Table(
             columns=columns,

@@ -10,6 +10,10 @@ from harness.stats.digits import plain
 from harness.values.block import Block, Heading, Paragraph, Table
 from harness.values.measurement import QUALITY
 
+_ALONE = (
+    " A row without a base model has its perplexity only: what a quantization costs is seen with a larger one of the "
+    "same model as `against`."
+)
 _FIGURES = ("perplexity", "perplexity_ratio", "kl_divergence", "same_top_percent")
 
 
@@ -33,7 +37,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
             text="llama-perplexity over a text that is part of the harness, with the standard error over its words. "
             "Against a base model: how much larger the perplexity is, how far the choices of the next token are from "
             "the base's, and how often the most likely token is the same. The figures tell quantizations of one model "
-            "apart, not models."
+            "apart, not models." + ("" if all(c.cell.test.against for _, c in rows) else _ALONE)
         ),
     )
 

@@ -65,6 +65,11 @@ void of_used(int i) {
 
 bool loads(void) { return *script.prefix && !fault(&script, "no-library", ""); }
 
+void say_loaded(void) {
+  if (loads()) fprintf(stderr, "load_backend: loaded %s backend from /app/%s\n", script.registry, script.library);
+  fprintf(stderr, "load_backend: loaded CPU backend from /app/libggml-cpu-zen4.so\n");
+}
+
 void look(void) {
   for (int i = 0; loads() && i < script.n_devices; i++)
     if (opens(script.devices[i].nodes)) seen[n_seen++] = &script.devices[i];
@@ -77,7 +82,6 @@ void look(void) {
   if (loads() && driver) n_seen = 0;
   if (loads()) print_template(stderr, beside(driver ? "banner-driver.txt" : n_seen ? "banner.txt" : "banner-none.txt"),
                               seen, n_seen, of_seen);
-  if (loads()) fprintf(stderr, "load_backend: loaded %s backend from /app/%s\n", script.registry, script.library);
-  fprintf(stderr, "load_backend: loaded CPU backend from /app/libggml-cpu-zen4.so\n");
+  say_loaded();
 }
 

@@ -40,6 +40,7 @@ static int refuse(const char *why, const char *argument) {
 }
 
 static int list(void) {
+  say_loaded();  /* for a second time, as the real one does */
   printf("Available devices:\n");
   for (int i = 0; i < n_seen; i++) {
     of_seen(i);

@@ -72,6 +72,7 @@ extern unsigned long long layers, offloaded;
 extern const struct test *current;
 bool loads(void);
 void look(void);
+void say_loaded(void);
 void of_seen(int i);
 void of_used(int i);
 void show(double mib, int percent);

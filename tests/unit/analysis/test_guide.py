@@ -116,11 +116,48 @@ def test_use_of_a_processor_is_that_of_its_threads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("used_gib", "expected_grade"), [(21.0, Grade.GOOD), (22.5, Grade.BETWEEN), (23.5, Grade.WARNING)]
+    ("used", "expected_grade"),
+    [(89_999, Grade.GOOD), (90_000, Grade.BETWEEN), (95_000, Grade.BETWEEN), (95_001, Grade.WARNING)],
 )
-def test_memory_of_a_card(used_gib: float, expected_grade: Grade) -> None:
-    result = on_card(device=DeviceSummary(readings=9, memory_max_bytes=round(used_gib * GIB)))
-    assert grade("memory", result, Machine4090()) is expected_grade
+def test_memory_of_a_card(used: int, expected_grade: Grade) -> None:
+    class Facts(Machine4090.Facts):
+        devices = (replace(Machine4090.Facts.devices[0], memory_bytes=100_000),)
+
+    machine = Machine4090()
+    machine.machine = Facts()
+    result = on_card(device=DeviceSummary(readings=9, memory_max_bytes=used))
+    assert grade("memory", result, machine) is expected_grade
+
+
+def test_memory_of_a_processor_is_what_its_run_held_of_the_machine_s() -> None:
+    class Facts(Machine.machine.__class__):
+        memory_bytes = 10 * GIB
+
+    machine = Machine()
+    machine.machine = Facts()
+    host = replace(made().observed[0].summary.host, container_resident_max_bytes=9 * GIB)
+    assert grade("memory", made(host=host), machine) is Grade.BETWEEN
+    assert grade("memory", made(host=replace(host, container_resident_max_bytes=9 * GIB - 1)), machine) is Grade.GOOD
+    assert grade("memory", made(), machine) is None
+
+
+@pytest.mark.parametrize(
+    ("ms", "expected_grade"),
+    [(499.9, Grade.GOOD), (500.0, Grade.BETWEEN), (2000.0, Grade.BETWEEN), (2000.1, Grade.WARNING)],
+)
+def test_the_first_token_of_a_server(ms: float, expected_grade: Grade) -> None:
+    result = made(test=Test(n_prompt=128, n_gen=32, measurement="latency"))
+    (run,) = result.runs
+    served = replace(result, runs=(replace(run, metrics={"ttft_ms": ms}),), screening=True)
+    assert grade("first token", served) is expected_grade
+    assert grade("first token", made()) is None
+
+
+def test_a_long_wait_is_written_out() -> None:
+    result = made(test=Test(n_prompt=128, n_gen=32, measurement="latency"))
+    served = replace(result, runs=(replace(result.runs[0], metrics={"ttft_ms": 5948.0}),), screening=True)
+    (level,) = [level for level in levels(served, Machine()) if level.check == "first token"]
+    assert level.found == "5948 ms after the request"
 
 
 def samples(*values: int):
@@ -136,6 +173,15 @@ def test_speed_that_falls_within_a_run_is_a_warning() -> None:
     rising = samples(*(10**9 - 10**7 * step for step in range(20)))
     assert grade("speed over time", rising) is Grade.GOOD
     assert grade("speed over time", samples(1, 2, 3, 4)) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "n_samples", "expected_grade"),
+    # From the first counted repetition to the last by 0.99 and by 1.01 % of the median.
+    [(555_000, 20, Grade.GOOD), (565_000, 20, Grade.WARNING), (10**7, 8, Grade.WARNING), (10**7, 7, None)],
+)
+def test_speed_falls_from_one_percent_on(step: int, n_samples: int, expected_grade: Grade | None) -> None:
+    assert grade("speed over time", samples(*(10**9 + step * at for at in range(n_samples)))) is expected_grade
 
 
 def test_the_reason_of_falling_speed_is_named() -> None:

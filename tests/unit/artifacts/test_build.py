@@ -225,7 +225,7 @@ def test_a_failed_build_shows_its_last_lines_and_what_to_do(images: Path, image_
     assert "returned a non-zero code" in log
 
 
-def test_progress_counts_compiler_steps_within_the_dockerfiles(tmp_path: Path) -> None:
+def test_progress_counts_compiler_steps_and_names_the_dockerfiles(tmp_path: Path) -> None:
     told: list[tuple[str, int | None, int | None]] = []
     with BuildLog(tmp_path / "log", name="core", progress=lambda *event: told.append(event)) as log:
         for piece in (
@@ -237,10 +237,10 @@ def test_progress_counts_compiler_steps_within_the_dockerfiles(tmp_path: Path) -
         ):
             log.take(piece)
     assert told == [
-        ("core: step 9 of 12: RUN cmake --build build --target ggml", 8, 12),
-        ("core: step 9 of 12", 1, 281),
-        ("core: step 9 of 12", 2, 281),
-        ("core: step 3 of 4: COPY x y", 2, 4),
+        ("core: step 9 of 12: RUN cmake --build build --target ggml", None, None),
+        ("core: step 9 of 12, compiling", 1, 281),
+        ("core: step 9 of 12, compiling", 2, 281),
+        ("core: step 3 of 4: COPY x y", None, None),
     ]
     text = (tmp_path / "log").read_text()
     assert "\x1b" not in text

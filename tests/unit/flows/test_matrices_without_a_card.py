@@ -1,5 +1,6 @@
 """The ready matrices on a machine without any GPU: typed failures with remedies, nothing fetched, nothing started."""
 
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ def test_every_cell_fails_with_its_reason_and_what_to_do(harness: Any, name: str
     with pytest.raises(CellsFailedError) as caught:
         harness.measure(f"{name}.yaml")
     assert caught.value.exit_code == 1
+    shown = str(caught.value)
+    assert re.search(r"^  \d+ cells: no_device: this machine has no device for ", shown, re.MULTILINE)
+    assert re.search(r"^    -> .*install the card's driver", shown, re.MULTILINE)
     records = harness.records(name)
     failures = [outcome.failure for record in records for outcome in record.outcomes]
     assert failures

@@ -1,4 +1,7 @@
-"""From looks at a fake card to the record: what the device was seen to do decides, whatever llama-bench prints."""
+"""From looks at a fake card to the record: what the device was seen to do decides, whatever llama-bench prints.
+
+The looks are those of the real thread. Nothing trusts it to come in time: each container runs until it was looked at.
+"""
 
 import io
 import json
@@ -17,6 +20,7 @@ from harness.flows.gatekeeper import Gatekeeper
 from harness.flows.prepare import Prepared, Target
 from harness.machine import gate as gate_module
 from harness.machine.gate import GateResult
+from harness.machine.roots import MachineRoots
 from harness.machine.vendors.probing import FieldProbe
 from harness.machine.watch import Watch
 from harness.values.bench import LogFacts
@@ -34,17 +38,35 @@ HOT = Throttle(kind=ThrottleKind.THERMAL, name="hw_thermal_slowdown")
 
 
 class Card:
-    """A card that takes the model and works while a container runs, as far as it is told to."""
+    """A card that takes the model and works while a container runs, as far as it is told to.
+
+    Attributes:
+        looks: how often everything was asked of it.
+    """
 
     def __init__(self, *, takes=True, works=True, throttle=()):
         self.takes, self.works, self.throttle = takes, works, throttle
         self.running = False
+        self.looks = 0
 
     def probe(self):
         busy = lambda: 98 if self.running and self.works else 0  # noqa: E731 - two getters in two lines
         held = lambda: (500 + (MODEL_MIB + 300) * (self.running and self.takes)) * MIB  # noqa: E731 - likewise
-        throttle = lambda: self.throttle if self.running else ()  # noqa: E731 - likewise
+
+        def throttle():  # asked last
+            self.looks += 1
+            return self.throttle if self.running else ()
+
         return FieldProbe({"utilization_percent": busy, "memory_used_bytes": held, "throttle": throttle})
+
+
+def looked_at(cards, times):
+    """Wait until each card was looked at so many times more. The first of them may have begun before."""
+    wanted = [card.looks + times for card in cards]
+    end = time.monotonic() + 60
+    while any(card.looks < enough for card, enough in zip(cards, wanted, strict=True)):
+        assert time.monotonic() < end, "nobody looks at the cards"
+        time.sleep(0.002)
 
 
 class Vendor:
@@ -80,18 +102,27 @@ class Slow:
         self.running, self.begin_ns, self.cards = running, begin_ns, cards
 
     def wait(self, *, deadline_ns, cancel):
-        time.sleep(0.15)
+        looked_at(self.cards, 2)
+        timed_ns = time.monotonic_ns()
+        time.sleep(0.03)
+        looked_at(self.cards, 4)
         ended = self.running.wait(deadline_ns=deadline_ns, cancel=cancel)
         now = time.monotonic_ns()
+        looked_at(self.cards, 1)  # one that has begun ends as it began
         for card in self.cards:
             card.running = False
-        lines = tuple(Line(at_ns=now, text=_as_gpu(line.text)) for line in ended.stdout)
+        lines = tuple(Line(at_ns=now, text=_as_gpu(line.text, now - timed_ns)) for line in ended.stdout)
         return replace(ended, stdout=lines, stderr=(), started_ns=self.begin_ns, ended_ns=now)
 
 
-def _as_gpu(text):
+def _as_gpu(text, lasted_ns):
+    """A row of the CPU as a GPU's, whose samples took that long together."""
     row = json.loads(text)
-    return json.dumps(row | {"backends": "CUDA", "gpu_info": CARD.name, "devices": "CUDA0", "n_gpu_layers": 99})
+    sample = lasted_ns // len(row["samples_ns"])
+    rate = 1e9 * row["n_prompt"] / sample
+    samples = {"samples_ns": [sample] * len(row["samples_ns"]), "samples_ts": [rate] * len(row["samples_ns"])}
+    card = {"backends": "CUDA", "gpu_info": CARD.name, "devices": "CUDA0", "n_gpu_layers": 99}
+    return json.dumps(row | samples | {"avg_ts": rate} | card)
 
 
 @pytest.fixture
@@ -101,6 +132,9 @@ def on_card(campaigning, pp, monkeypatch, tmp_path):
     monkeypatch.setattr("harness.measure.during.SHORTEST_BUSY_NS", 10_000_000)
     monkeypatch.setattr("harness.machine.sampler.WATCH_EVERY", 2)
     monkeypatch.setattr("harness.measure.summaries.SHORTEST_BUSY_NS", 10**12)
+    # The machine of the tests is busy, and may swap.
+    monkeypatch.setattr("harness.machine.sampler._STOP_WAIT_S", 60.0)
+    host = MachineRoots(proc=tmp_path, sys=tmp_path, etc=tmp_path)
 
     def run(*cards, vendor=None, **changes):
         devices = dict(zip((CARD, TWIN), cards, strict=False))
@@ -113,19 +147,17 @@ def on_card(campaigning, pp, monkeypatch, tmp_path):
             images={"cuda": made.prepared.images["cpu"]},
             models=made.prepared.models,
         )
-        SlowEngine.cards = cards
-        made.watch = Watch(tuple(devices), vendors={"fake": vendor or Vendor(devices)}, interval_s=0.005)
-        made.gate = lambda looks, _bytes: _seen_idle(looks, wait_s=5 if vendor is None else 0)
+        SlowEngine.cards = seen = cards if vendor is None else ()
+        made.watch = Watch(tuple(devices), vendors={"fake": vendor or Vendor(devices)}, interval_s=0.005, roots=host)
+        made.gate = lambda _looks, _bytes: _seen_idle(seen)
         made.go()
         return made
 
     return run
 
 
-def _seen_idle(looks, *, wait_s):
-    end = time.monotonic() + wait_s
-    while not looks() and time.monotonic() < end:
-        time.sleep(0.002)
+def _seen_idle(cards):
+    looked_at(cards, 3)  # the median of them is idle, also where a fourth meets the start of the container
     return GateResult(passed=True, waited_s=0.0, foreign_cpu=0.0, steal=0.0)
 
 

@@ -19,7 +19,7 @@ from harness.flows import prepare as prepare_flow
 from harness.flows.verify import findings_of, verify
 from harness.flows.workspace import CHECKOUT, Workspace
 from harness.report.report import write_report
-from harness.store.records import canonical
+from harness.store.record_line import canonical
 
 Made = tuple[Path, Workspace]
 

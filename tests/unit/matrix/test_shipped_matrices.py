@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifacts.dockerfile import read_dockerfile
 from harness.artifacts.synthetic_recipe import parse_recipe
 from harness.formats.strict_yaml import load
 from harness.matrix.expand import expand
@@ -29,6 +30,7 @@ SHIPPED = {
     "arc-b580": ({"vulkan"}, 2, "B580"),
     "cross-vendor": ({"cuda", "rocm", "vulkan"}, 1, "default"),
     "demo": ({"cpu", "vulkan"}, 0, ""),
+    "guide": ({"cpu", "vulkan"}, 0, ""),
     "h100": ({"cuda"}, 4, "*H100*"),
     "rtx4090": ({"cuda", "vulkan"}, 3, "*RTX 4090"),
     "rtx5090": ({"cuda", "vulkan"}, 3, "*RTX 5090"),
@@ -78,7 +80,7 @@ def test_weights_and_cache_of_every_cell_fit_its_card(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, (backends, *_) in SHIPPED.items() if len(backends) > 1])
 def test_comparisons_have_the_same_cells_on_both_sides_and_more_than_an_empty_context(name: str) -> None:
     cells = [cell for cell in cells_of(MATRICES / f"{name}.yaml") if not cell.label]
-    if name == "demo":
+    if name in {"demo", "guide"}:  # Vulkan's device is software there, and compared with nothing
         return
     by_backend = {
         backend: {
@@ -89,6 +91,26 @@ def test_comparisons_have_the_same_cells_on_both_sides_and_more_than_an_empty_co
     assert len({frozenset(found) for found in by_backend.values()}) == 1
     if name != "anchor":  # the scoreboards' test is with an empty context
         assert len({cell.test.n_depth for cell in cells}) > 1
+
+
+def test_the_guide_asks_for_every_metric_of_the_guide() -> None:
+    cells = cells_of(MATRICES / "guide.yaml")
+    tests = [cell.test for cell in cells]
+    assert {test.measurement for test in tests} == {"bench", "latency", "load", "batched", "quality"}
+    assert {test.cold for test in tests if test.measurement == "load"} == {True, False}
+    assert any(test.sustained_s for test in tests)
+    assert any(test.n_parallel > 1 for test in tests if test.measurement == "latency")
+    assert {test.n_parallel for test in tests if test.measurement == "batched"} == {1, 2, 4, 8}
+    for measurement in ("bench", "latency"):
+        deep = [cell for cell in cells if cell.test.measurement == measurement and cell.test.n_depth]
+        assert {(c.params["flash_attn"], c.params["type_k"]) for c in deep} == {(0, "f16"), (1, "f16"), (1, "q8_0")}
+    # The server's rates stand beside llama-bench's of the same test.
+    served = {(t.n_prompt, t.n_gen) for t in tests if t.measurement == "latency"}
+    assert (128, 32) in served
+    assert {(128, 0), (0, 32)} <= {(t.n_prompt, t.n_gen) for t in tests if t.measurement == "bench"}
+    layers = {cell.params["n_gpu_layers"] for cell in cells if cell.backend == "vulkan"}
+    assert min(layers) == 0
+    assert len(layers) > 2
 
 
 def test_the_anchor_is_the_scoreboards_test() -> None:
@@ -104,10 +126,35 @@ def test_the_anchor_is_the_scoreboards_test() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_its_comments_say_what_it_measures_how_long_it_takes_and_which_images_it_needs(path: Path) -> None:
     comments = "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
-    for word in ("Takes:", "Images:"):
+    for word in ("Measures:", "Takes:", "Images:"):
         assert f"# {word}" in comments
-    if "5090" in path.stem:
-        assert "sm_120" in comments
+
+
+# What each card needs of an image, by backend. An image built here serves where its Dockerfile compiles for that.
+CARDS = {
+    "h100": {"cuda": "sm_90"},
+    "rtx4090": {"cuda": "sm_89"},
+    "rtx5090": {"cuda": "sm_120"},
+    "rx7900xtx": {"rocm": "gfx1100"},
+    "strix-halo": {"rocm": "gfx1151"},
+}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_that_images_built_here_do_not_serve_is_said_to_need_an_official_one(name: str) -> None:
+    text = (MATRICES / f"{name}.yaml").read_text(encoding="utf-8")
+    said = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
+    images = said.partition("Images:")[2].partition("Left out:")[0]
+    for backend, code in CARDS[name].items():
+        served = code in read_dockerfile(backend, ROOT / "images").architectures
+        assert ("leave `images:` out" in images) is served
+        assert ("official image" in images and code in images) or served
+
+
+@pytest.mark.parametrize("name", ["anchor", "cross-vendor"])
+def test_matrices_for_any_card_say_which_need_an_official_image(name: str) -> None:
+    text = (MATRICES / f"{name}.yaml").read_text(encoding="utf-8")
+    assert all(word in text for word in ("Blackwell", "sm_100", "gfx1151", "gfx120x", "gfx942", "official"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -15,6 +15,7 @@ class Behaviour:
     Attributes:
         loading: how many looks at /health say that it is loading. first_s, next_s: seconds before the first token and
             between tokens. cached: of a prompt's tokens, those it finds in its cache when it is asked to.
+        drafted: how many tokens it says that it drafted, half of which were accepted; None for no word of it.
         refuses: HTTP status of completions. breaks_after: tokens after which the stream ends.
     """
 
@@ -22,6 +23,7 @@ class Behaviour:
     first_s: float = 0.02
     next_s: float = 0.005
     cached: int = 0
+    drafted: int | None = None
     refuses: int = 0
     breaks_after: int | None = None
     asked: list = field(default_factory=list)
@@ -72,6 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/tokenize":
+            self._send(200, {"tokens": [2000 + ord(letter) for letter in body["content"]]})
+            return
         self.server.behaviour.asked.append(body)
         if self.server.behaviour.refuses:
             self._send(self.server.behaviour.refuses, {"error": {"message": "no slot"}})
@@ -90,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
         timings = {"cache_n": cached, "prompt_n": len(body["prompt"]) - cached, "prompt_ms": 20.0,
                    "prompt_per_second": 100.0, "predicted_n": count, "predicted_ms": 10.0,
                    "predicted_per_second": 200.0}  # fmt: skip
+        if (drafted := self.server.behaviour.drafted) is not None:
+            timings |= {"draft_n": drafted, "draft_n_accepted": drafted // 2}
         self._piece({"content": "", "tokens": [], "stop": True, "tokens_evaluated": len(body["prompt"]),
                      "timings": timings})  # fmt: skip
         self.wfile.write(b"0\r\n\r\n")

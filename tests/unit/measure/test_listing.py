@@ -111,6 +111,35 @@ def test_what_standard_error_tells_is_the_reason(judged, line, reason):
     refused(judged(stderr=(line,)), reason)
 
 
+CLOSED = "/dev/kfd (group 105, mode 0660)"
+LOADED = "load_backend: loaded ROCm backend from /app/libggml-hip.so"
+NO_CARD = "ggml_cuda_init: failed to initialize ROCm: no ROCm-capable device is detected"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "closed", "reason"),
+    [
+        ((NO_CARD, LOADED), (CLOSED,), Reason.PERMISSION),
+        ((LOADED,), (CLOSED,), Reason.PERMISSION),
+        ((NO_CARD, LOADED), (), Reason.NO_DEVICE),
+        (
+            (NO_CARD.replace("no ROCm", "driver version is insufficient: no ROCm"), LOADED),
+            (CLOSED,),
+            Reason.DRIVER_TOO_OLD,
+        ),
+        (("load_backend: loaded CPU backend from /app/libggml-cpu-zen4.so",), (CLOSED,), Reason.NO_DEVICE),
+    ],
+)
+def test_a_node_that_may_not_be_opened_is_the_reason_where_llama_cpp_only_says_none(ended, stderr, closed, reason):
+    """HIP says the same of a card that is closed to it and of one that is not there."""
+    passed = Passthrough(expected=(XTX,), device_nodes=("/dev/kfd",), groups=(44,))
+    lines = ("Available devices:", "  (none)")
+    found = judge_listing(ended(lines, stderr), passthrough=passed, backend=BACKENDS["rocm"], closed=closed)
+    detail = refused(found, reason)
+    if reason is Reason.PERMISSION:
+        assert detail == f"the container may not open {CLOSED}; its groups are 44"
+
+
 def test_nothing_printed_at_all_is_no_device(ended):
     passthrough = Passthrough(expected=(RTX_4090,))
     refused(judge_listing(ended(), passthrough=passthrough, backend=BACKENDS["cuda"]), Reason.NO_DEVICE)

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.analysis.metrics import run_metrics
 from harness.measure.server import Server
 from harness.measure.server_client import ServerClient
+from harness.measure.telemetry import server_trace
 from harness.values.cell import Cell, Test
 from harness.values.container import Passthrough
 from harness.values.failure import Phase, Reason
@@ -29,8 +31,8 @@ FLAGS = {"llama-server": {"-m": "", "-dev": "", "-fit": "", "-fa": "[on|off|auto
                           "--no-webui": "", "--slots": ""}}  # fmt: skip
 
 
-def cell(n_prompt=8, n_gen=4, *, depth=0, parallel=1, measurement="latency", cold=False):
-    test = Test(n_prompt=n_prompt, n_gen=n_gen, n_depth=depth, measurement=measurement, n_parallel=parallel, cold=cold)
+def cell(n_prompt=8, n_gen=4, *, depth=0, parallel=1, measurement="latency", **more):
+    test = Test(n_prompt=n_prompt, n_gen=n_gen, n_depth=depth, measurement=measurement, n_parallel=parallel, **more)
     return Cell(id=f"cpu/m/{test.name}", backend="cpu", image="cpu", model="model", params=PARAMS, test=test)
 
 
@@ -39,9 +41,9 @@ def served():
     """Talk to a server that behaves as told; what the client heard, and the server's side."""
     opened = []
 
-    def talk(cells, *, repetitions=3, **behaves):
+    def talk(cells, *, repetitions=3, text=None, **behaves):
         behaviour = Behaviour(**behaves)
-        client = ServerClient(cells, repetitions=repetitions)
+        client = ServerClient(cells, repetitions=repetitions, text=text)
         opened.append((client, server := start(client.socket, behaviour)))
         heard = client.talk(Event())
         server.shutdown()
@@ -75,10 +77,14 @@ def test_every_request_is_timed_from_its_sending_to_its_tokens(served):
     assert all(value >= 50_000_000 for value in outcome.series["ttft_ns"])
     # Three steps between four tokens, of the two repetitions that count.
     assert len(outcome.series["itl_ns"]) == 2 * 3
-    assert all(value >= 9_000_000 for value in outcome.series["itl_ns"])
+    # No token can be read before it was sent; one that is read late makes the next step shorter.
+    whole = zip(outcome.series["ttft_ns"], outcome.series["generation_ns"], strict=True)
+    assert all(first_ns + rest_ns >= 80_000_000 for first_ns, rest_ns in whole)
+    assert sum(outcome.series["itl_ns"]) == pytest.approx(sum(outcome.series["generation_ns"][1:]), rel=1e-6)
     assert outcome.series["generated_tokens"] == (4, 4, 4)
     assert outcome.series["server_prompt_per_second"] == (100.0, 100.0, 100.0)
-    assert outcome.row["metrics"][0]["prompt_tokens_total"] == 12
+    # When it is ready, and after each repetition.
+    assert [one["prompt_tokens_total"] for one in heard.counters] == [12] * 4
     assert {c.name: c.proof for c in outcome.checks}["build"] is Proof.PROVEN
 
 
@@ -122,6 +128,58 @@ def test_requests_at_once_are_sent_together(served):
     (outcome,) = judged((one,), heard, repetitions=2)
     assert len(outcome.series["ttft_ns"]) == 6
     assert len(outcome.samples_ns) == len(outcome.series["all_requests_ns"]) == 2
+
+
+def test_the_same_test_has_the_same_prompts_in_every_run_and_another_test_others(served):
+    first, again = (served((cell(),)).behaviour.asked for _ in range(2))
+    assert [body["prompt"] for body in first] == [body["prompt"] for body in again]
+    both = served((cell(), cell(n_gen=5)), repetitions=2).behaviour.asked
+    assert len({tuple(body["prompt"]) for body in both}) == 4
+
+
+def test_prompts_of_text_are_pieces_of_it_and_begin_again_at_its_end(served, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("abcd")
+    asked = served((cell(n_prompt=6, prompts="text"),), text=text).behaviour.asked
+    letters = "".join(chr(token - 2000) for token in asked[0]["prompt"])
+    assert letters in "abcd" * 3
+    assert len(letters) == 6
+
+
+def test_prompts_of_text_without_a_text_are_a_failure_that_says_so(served):
+    one = cell(prompts="text")
+    (outcome,) = judged((one,), served((one,)).heard)
+    assert "made no tokens of the text" in outcome.failure.detail
+
+
+def test_a_draft_model_has_to_draft(served):
+    one = cell(draft="small")
+    (outcome,) = judged((one,), served((one,), drafted=4).heard)
+    assert outcome.failure is None
+    assert next(c for c in outcome.checks if c.name == "draft").evidence == "6 of 12 drafted tokens were accepted"
+    assert run_metrics(one, outcome)["draft_accepted_percent"] == 50
+    for drafted in (0, None):
+        (outcome,) = judged((one,), served((one,), drafted=drafted).heard)
+        assert outcome.failure.reason is Reason.UNSUPPORTED
+
+
+def test_the_draft_model_is_an_option_of_the_server_where_it_has_one():
+    flags = {"llama-server": FLAGS["llama-server"] | {"-md": "", "-ngld": "N", "--spec-type": "T"}}
+    asked = {"passthrough": Passthrough(), "repetitions": 3, "verbose": False}
+    argv = Server().argv((cell(draft="small"),), make_image_facts(programs=flags), **asked)
+    options = dict(itertools.pairwise(argv))
+    assert options["-md"] == "/models/draft.gguf"
+    assert options["--spec-type"] == "draft-simple"
+    assert "-md" not in Server().argv((cell(),), make_image_facts(programs=flags), **asked)
+    assert Server().argv((cell(draft="small"),), make_image_facts(programs=FLAGS), **asked).reason is Reason.UNSUPPORTED
+
+
+def test_counters_over_time_are_a_trace():
+    counters = ({"at_ns": 5_000_000.0, "a": 1.0, "b": 2.5}, {"at_ns": 9_000_000.0, "a": 4.0, "b": 2.5})
+    trace = server_trace(counters, 1_000_000)
+    assert (trace.subject, trace.at_ms) == ("llama-server", (4, 8))
+    assert (dict(trace.columns), dict(trace.constant)) == ({"a": (1, 4)}, {"b": 2.5})
+    assert server_trace((), 0) is None
 
 
 def test_a_refusal_is_a_failure_with_the_servers_words(served):
@@ -188,7 +246,8 @@ def test_the_command_line_has_no_network_and_a_context_for_everything_at_once():
     assert options["--host"] == "/shared/llama.sock"
     assert options["-np"] == "2"
     assert int(options["-c"]) == 2 * 256
-    assert "-v" in argv
+    # Before `-ngl`, which loads the backends: what is said of that would be lost.
+    assert argv.index("-v") < argv.index("-ngl")
     assert (options["-dev"], options["-fit"], options["-fa"], options["-cram"]) == ("none", "off", "off", "0")
 
 

@@ -76,6 +76,16 @@ def test_results_without_a_rival_are_told_and_not_ranked(four_machines: ReportDa
     assert "Next" not in tables(blocks)[0].columns
 
 
+def test_settings_that_stand_alone_are_told_apart(four_machines: ReportData) -> None:
+    machine = four_machines.machines[3]
+    first = machine.cells[0]
+    other = replace(first.cell, id="other", params={**first.cell.params, "flash_attn": 1})
+    cells = (first, replace(first, cell=other))
+    (table,) = tables(answer.render(replace(four_machines, machines=(replace(machine, cells=cells),))))
+    assert len({row[2] for row in table.rows}) == 2
+    assert any("fa 1" in row[2] for row in table.rows)
+
+
 def test_a_screening_has_no_answer(four_machines: ReportData) -> None:
     screening = tuple(
         replace(m, cells=tuple(replace(c, screening=True) for c in m.cells)) for m in four_machines.machines

@@ -76,7 +76,12 @@ def searched(contexts: dict[int, str], found: int):
     """What a search leaves: its trials with how they ended, and the rounds of what it found."""
     params = {"flash_attn": 1, "type_k": "q8_0", "type_v": "f16", "n_gpu_layers": 0}
     plan = Cell(
-        id="cpu/m/ctx:pp16384", backend="cpu", image="vulkan", model="m", params=params, test=Test(n_prompt=16384, measurement=CONTEXT)
+        id="cpu/m/ctx:pp16384",
+        backend="cpu",
+        image="vulkan",
+        model="m",
+        params=params,
+        test=Test(n_prompt=16384, measurement=CONTEXT),
     )
     results = machine([(plan, [1000], None)])
     (base, *_) = results.records

@@ -14,7 +14,8 @@ import pytest
 from harness.errors import InputError
 from harness.store import sources
 from harness.store.merge import Merged, merge_parts
-from harness.store.records import RecordStore, canonical, to_json
+from harness.store.record_line import canonical, to_json
+from harness.store.records import RecordStore
 from harness.store.sessions import Session, read_sessions
 from harness.store.sources import Kind, find_parts, kind_of
 from harness.values.record import Record

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.store.quick_check import ReadBySchema, check_line, hash_holds
-from harness.store.records import canonical, from_json
+from harness.store.quick_check import ReadBySchema, check_line, hash_holds, read_line
+from harness.store.record_line import canonical, from_json
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 LINES = [line for path in sorted(GOLDEN.glob("*/records/*.jsonl")) for line in path.read_bytes().split(b"\n")[:-1]]
@@ -114,3 +114,16 @@ def test_rows_of_strangers_are_accepted_as_the_schema_accepts_them(row: dict[str
     data["outcomes"][0]["row"] = row
     line = signed(data)
     assert check_line(line).id == from_json(json.loads(line)).id
+
+
+def test_a_record_is_the_same_whichever_way_it_is_read() -> None:
+    for line in LINES:
+        assert read_line(line) == from_json(json.loads(line))
+        otherwise = json.dumps(json.loads(line), indent=1).encode()
+        assert read_line(otherwise) == from_json(json.loads(line))
+
+
+def test_a_line_that_is_no_record_is_refused_by_the_reader_too() -> None:
+    for _, changes in WRONG:
+        with pytest.raises(ValueError, match=r"\$|unknown field|instead of"):
+            read_line(signed({**json.loads(LINES[0]), **changes}))

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from harness.errors import InputError, MachineError
-from harness.store.records import RecordStore, canonical
+from harness.store.record_line import canonical
+from harness.store.records import RecordStore
 from harness.store.sessions import Session, session_path
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.record import Outcome, Record

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from harness.store.codec import CodecError
-from harness.store.records import RecordStore, canonical, from_json, to_json
+from harness.store.record_line import canonical, from_json, to_json
+from harness.store.records import RecordStore
 from harness.values.record import Violation
 from harness.values.telemetry import (
     DeviceSummary,
