@@ -81,7 +81,7 @@ class PowerLimits:
         for entry in before:
             device = next((d for d in present if (d.vendor, d.pci, d.name) == _place(entry)), None)
             problem = "it is not there" if device is None else ""
-            if device is not None:
+            if device is not None and not self._in_force(device, float(entry["watts"])):
                 problem = self._vendors[device.vendor].set_power_limit(device, float(entry["watts"]))
             if problem:
                 kept.append(entry)
@@ -108,6 +108,10 @@ class PowerLimits:
             if problem := self._vendors[device.vendor].set_power_limit(device, watts):
                 return _refused(f"{device.name}: {problem}", "See to that, and start again.")
         return None
+
+    def _in_force(self, device: Device, watts: float) -> bool:
+        found = self._vendors[device.vendor].power_range(device)
+        return not isinstance(found, str) and abs(found.now_w - watts) <= TOLERANCE_W
 
     def _held(self, devices: Sequence[Device], watts: float) -> Check | Failure:
         for device in devices:

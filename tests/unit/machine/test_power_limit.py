@@ -111,19 +111,34 @@ def test_a_processor_has_none(tmp_path: Path) -> None:
     assert "processor" in refused.detail
 
 
-def test_who_may_not_set_it_is_told_so(rigged) -> None:
-    machine, state = rigged
-    device = card_of(machine)
-    if device.vendor != "nvidia":
+@pytest.fixture
+def denied(rigged) -> Iterator[ctypes.c_uint]:
+    """NVML refuses to set limits while it is 1, as it does to users who are not root."""
+    machine, _ = rigged
+    if card_of(machine).vendor != "nvidia":
         pytest.skip("root may write every file")
-    ctypes.c_uint.in_dll(machine._nvml._library, "limits_denied").value = 1
-    try:
-        with limits(machine, state).during([device], 200.0) as held:
-            found = held()
-        pytest.fail("what cannot be set cannot be put back either")
-    except MachineError as error:
-        assert "root" in str(error)
-    finally:
-        ctypes.c_uint.in_dll(machine._nvml._library, "limits_denied").value = 0
+    switch = ctypes.c_uint.in_dll(machine._nvml._library, "limits_denied")
+    yield switch
+    switch.value = 0
+
+
+def test_who_may_not_set_it_is_told_so_and_nothing_is_left(rigged, denied) -> None:
+    machine, state = rigged
+    denied.value = 1
+    with limits(machine, state).during([card_of(machine)], 200.0) as held:
+        found = held()
     assert isinstance(found, Failure)
     assert "run the harness as root" in found.detail
+    assert not (state / NAME).exists()
+
+
+def test_what_cannot_be_put_back_is_an_error_and_stays_written_down(rigged, denied) -> None:
+    machine, state = rigged
+    with (
+        pytest.raises(MachineError, match="run the harness as root"),
+        limits(machine, state).during([card_of(machine)], 200.0),
+    ):
+        denied.value = 1
+    assert (state / NAME).exists()
+    denied.value = 0
+    assert "is in force again" in limits(machine, state).restore()[0]
