@@ -41,7 +41,6 @@ from harness.machine.power_limit import PowerLimits
 from harness.machine.vendors import discover_devices
 from harness.machine.watch import Watch
 from harness.matrix.rounds import group_cells
-from harness.report.report import write_report
 from harness.store.history import History
 from harness.store.records import RecordStore
 from harness.store.sessions import Session, read_sessions
@@ -128,6 +127,9 @@ def measure_plan(
         finally:
             campaign.close()
     if store.machines():
+        # A quarter of what a start has to import, and not needed before its first container.
+        from harness.report.report import write_report  # noqa: PLC0415
+
         report = write_report(store.folder, simulated=store.simulated)
         display.say(f"report: {shown_path(report, workspace)}")
     _finish(campaign, interrupts, len(plan.cells))
