@@ -49,7 +49,8 @@ def matrix(
     set_power_limit: bool = False,
 ) -> None:
     """Measure everything that a matrix file names, and write its report. Continues where it stopped."""
-    from harness.flows.measure import MeasureRequest, measure
+    from harness.flows.measure import measure
+    from harness.flows.measure_request import MeasureRequest
     from harness.flows.strategy import read_budget, read_price
 
     measure(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import stat
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -80,6 +80,19 @@ class Prepared:
             if isinstance(found, Failure):
                 return found
         return None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any image, device or model is made for tests."""
+        targets = [target for target in self.targets.values() if isinstance(target, Target)]
+        devices = any(device.simulated for target in targets for device in target.devices)
+        files = (*self.images.values(), *self.models.values())
+        return devices or any(f.simulated for f in files if isinstance(f, ImageFacts | ModelFacts))
+
+    def context_limits(self, cells: Iterable[Cell]) -> dict[str, int | None]:
+        """Tokens that the model of each cell was trained for, by cell id; None where that is not known."""
+        known = {name: m.context_length for name, m in self.models.items() if isinstance(m, ModelFacts)}
+        return {cell.id: known.get(cell.model) for cell in cells}
 
     def draft(self, cell: Cell) -> ModelFacts | None:
         """The model that drafts for a cell that has no failure; None where none does."""
