@@ -25,19 +25,19 @@ from harness.flows.interrupts import Interrupts, interruption
 from harness.flows.journalling import JournalledImages, journalled_probe
 from harness.flows.listing import Lister
 from harness.flows.new_session import new_session
-from harness.flows.prepare import Prepared, Target, local_models, prepare
+from harness.flows.powered import power_limits
+from harness.flows.prepare import Prepared, local_models, prepare
 from harness.flows.progress import causes
 from harness.flows.read_matrix import Plan, read_matrix
 from harness.flows.roofs import Prober
 from harness.flows.run_once import model_identities
 from harness.flows.setting import Setting
 from harness.flows.stale import find_stale
-from harness.flows.strategy import RoundsBy, choose_strategy
+from harness.flows.strategy import RoundsBy, choose_strategy, context_limits
 from harness.flows.workspace import Workspace, find_workspace
 from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
 from harness.machine.identity import checked_name, machine_name
 from harness.machine.locks import lock_folder, measuring_lock
-from harness.machine.power_limit import PowerLimits
 from harness.machine.vendors import discover_devices
 from harness.machine.watch import Watch
 from harness.matrix.rounds import group_cells
@@ -45,7 +45,7 @@ from harness.report.report import write_report
 from harness.store.history import History
 from harness.store.records import RecordStore
 from harness.store.sessions import Session, read_sessions
-from harness.values.facts import Device, ImageFacts, MachineFacts, ModelFacts
+from harness.values.facts import MachineFacts, ModelFacts
 from harness.values.matrix import Matrix
 from harness.values.plan import Group
 
@@ -202,7 +202,7 @@ def _campaign(
     lock = str(lock_folder(os.environ))
     for name in engine.sweep(labels={**RUN_LABELS, LOCK_LABEL: lock}):
         display.say(f"removed what an earlier start left behind: container {name}")
-    power = _power_limits(request, workspace, display)
+    power = power_limits(workspace.state, display, allowed=request.set_power_limit)
     engine_facts = engine.facts()
     memory_bytes = _memory_bytes(matrix, machine)
 
@@ -235,7 +235,7 @@ def _campaign(
         workspace=workspace,
         display=display,
     )
-    if _simulated(prepared):
+    if prepared.simulated:
         # What comes from a fake is kept apart from real results, whatever it looks like.
         store = RecordStore(store.folder / "simulated", simulated=True)
         display.say("simulated: an image, a device or a model is a stand-in; the results go to a folder of their own")
@@ -280,7 +280,7 @@ def _campaign(
             matrix,
             budget_s=request.budget_s,
             rounds_by=request.rounds_by,
-            limits=_context_limits(plan, prepared),
+            limits=context_limits(plan.cells, prepared),
         ),
         timeouts=plan.timeouts,
         setting=setting,
@@ -318,14 +318,6 @@ def _campaign(
     return campaign, store
 
 
-def _power_limits(request: MeasureRequest, workspace: Workspace, display: Display) -> PowerLimits:
-    """Who sets power limits; what a start that was killed left in force is put back first."""
-    power = PowerLimits(workspace.state, allowed=request.set_power_limit)
-    for line in power.restore():
-        display.say(f"an earlier start was killed under a power limit: {line}")
-    return power
-
-
 def _repair(store: RecordStore, machine: MachineFacts, display: Display) -> None:
     repaired = store.repair(machine.machine)
     if repaired:
@@ -341,22 +333,6 @@ def _stale_only(
     for cell, why in stale.why.items():
         display.say(f"stale: {cell}: {'; '.join(why)}")
     return stale.groups, replace(session, keys=stale.keys, only_stale=True)
-
-
-def _context_limits(plan: Plan, prepared: Prepared) -> dict[str, int | None]:
-    """Tokens that the model of each cell was trained for; None where that is not known."""
-    known = {name: m.context_length for name, m in prepared.models.items() if isinstance(m, ModelFacts)}
-    return {cell.id: known.get(cell.model) for cell in plan.cells}
-
-
-def _simulated(prepared: Prepared) -> bool:
-    """Whether any image, device or model is made for tests."""
-    targets = [target for target in prepared.targets.values() if isinstance(target, Target)]
-    devices = [device for target in targets for device in target.devices]
-    images = [image for image in prepared.images.values() if isinstance(image, ImageFacts)]
-    models = [model for model in prepared.models.values() if isinstance(model, ModelFacts)]
-    facts: tuple[Device | ImageFacts | ModelFacts, ...] = (*devices, *images, *models)
-    return any(fact.simulated for fact in facts)
 
 
 def _history(store: RecordStore, machine: str, *, retry_failed: bool) -> History:

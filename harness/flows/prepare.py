@@ -68,6 +68,15 @@ class Prepared:
     logits: Mapping[str, Path | Failure] = field(default_factory=dict)
     text: Path | None = None
 
+    @property
+    def simulated(self) -> bool:
+        """Whether any image, device or model is made for tests."""
+        devices = [d for target in self.targets.values() if isinstance(target, Target) for d in target.devices]
+        images = [image for image in self.images.values() if isinstance(image, ImageFacts)]
+        models = [model for model in self.models.values() if isinstance(model, ModelFacts)]
+        facts: tuple[Device | ImageFacts | ModelFacts, ...] = (*devices, *images, *models)
+        return any(fact.simulated for fact in facts)
+
     def failure(self, cell: Cell) -> Failure | None:
         """Why this cell cannot be run at all; None where it can."""
         for found in (
