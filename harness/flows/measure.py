@@ -274,14 +274,9 @@ def _campaign(
         groups, session = _stale_only(groups, session, store, display)
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
     history.keys = frozenset(group.key for group in groups)
+    limits = context_limits(plan.cells, prepared)
     campaign = Campaign(
-        strategy=choose_strategy(
-            groups,
-            matrix,
-            budget_s=request.budget_s,
-            rounds_by=request.rounds_by,
-            limits=context_limits(plan.cells, prepared),
-        ),
+        strategy=choose_strategy(groups, matrix, budget_s=request.budget_s, rounds_by=request.rounds_by, limits=limits),
         timeouts=plan.timeouts,
         setting=setting,
         store=store.append,
