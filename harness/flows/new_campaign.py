@@ -18,16 +18,16 @@ from harness.flows.journalling import JournalledImages, journalled_probe
 from harness.flows.listing import Lister
 from harness.flows.measure_request import MeasureRequest
 from harness.flows.new_session import new_session
+from harness.flows.powered import power_limits
 from harness.flows.prepare import prepare
 from harness.flows.read_matrix import Plan
 from harness.flows.roofs import Prober
 from harness.flows.run_once import model_identities
 from harness.flows.setting import Setting
 from harness.flows.stale import find_stale
-from harness.flows.strategy import choose_strategy
+from harness.flows.strategy import choose_strategy, context_limits
 from harness.flows.workspace import Workspace, shown_path
 from harness.machine.locks import lock_folder
-from harness.machine.power_limit import PowerLimits
 from harness.machine.watch import Watch
 from harness.matrix.rounds import group_cells
 from harness.store.history import History
@@ -66,7 +66,7 @@ def new_campaign(
     matrix, engine = plan.matrix, opened.engine
     lock = str(lock_folder(os.environ))
     _sweep(engine, lock, display)
-    power = _power_limits(request, workspace, display)
+    power = power_limits(workspace.state, display, allowed=request.set_power_limit)
     engine_facts = engine.facts()
     memory_bytes = memory_bytes_of(matrix, machine)
 
@@ -145,7 +145,7 @@ def new_campaign(
             matrix,
             budget_s=request.budget_s,
             rounds_by=request.rounds_by,
-            limits=prepared.context_limits(plan.cells),
+            limits=context_limits(plan.cells, prepared),
         ),
         timeouts=plan.timeouts,
         setting=setting,
@@ -192,14 +192,6 @@ def _sweep(engine: Engine, lock: str, display: Display) -> None:
     """We hold the lock: whatever container of a run under it is still there belongs to a harness that died."""
     for name in engine.sweep(labels={**RUN_LABELS, LOCK_LABEL: lock}):
         display.say(f"removed what an earlier start left behind: container {name}")
-
-
-def _power_limits(request: MeasureRequest, workspace: Workspace, display: Display) -> PowerLimits:
-    """Who sets power limits; what a start that was killed left in force is put back first."""
-    power = PowerLimits(workspace.state, allowed=request.set_power_limit)
-    for line in power.restore():
-        display.say(f"an earlier start was killed under a power limit: {line}")
-    return power
 
 
 def _stale_only(

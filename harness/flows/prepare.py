@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -68,6 +68,15 @@ class Prepared:
     logits: Mapping[str, Path | Failure] = field(default_factory=dict)
     text: Path | None = None
 
+    @property
+    def simulated(self) -> bool:
+        """Whether any image, device or model is made for tests."""
+        devices = [d for target in self.targets.values() if isinstance(target, Target) for d in target.devices]
+        images = [image for image in self.images.values() if isinstance(image, ImageFacts)]
+        models = [model for model in self.models.values() if isinstance(model, ModelFacts)]
+        facts: tuple[Device | ImageFacts | ModelFacts, ...] = (*devices, *images, *models)
+        return any(fact.simulated for fact in facts)
+
     def failure(self, cell: Cell) -> Failure | None:
         """Why this cell cannot be run at all; None where it can."""
         for found in (
@@ -80,19 +89,6 @@ class Prepared:
             if isinstance(found, Failure):
                 return found
         return None
-
-    @property
-    def simulated(self) -> bool:
-        """Whether any image, device or model is made for tests."""
-        targets = [target for target in self.targets.values() if isinstance(target, Target)]
-        devices = any(device.simulated for target in targets for device in target.devices)
-        files = (*self.images.values(), *self.models.values())
-        return devices or any(f.simulated for f in files if isinstance(f, ImageFacts | ModelFacts))
-
-    def context_limits(self, cells: Iterable[Cell]) -> dict[str, int | None]:
-        """Tokens that the model of each cell was trained for, by cell id; None where that is not known."""
-        known = {name: m.context_length for name, m in self.models.items() if isinstance(m, ModelFacts)}
-        return {cell.id: known.get(cell.model) for cell in cells}
 
     def draft(self, cell: Cell) -> ModelFacts | None:
         """The model that drafts for a cell that has no failure; None where none does."""

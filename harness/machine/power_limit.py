@@ -67,7 +67,7 @@ class PowerLimits:
                 raise MachineError(
                     "; ".join(told),
                     where="power limit",
-                    remedy="Put it back with the driver's own tool (docs/energy.md names it); the next start tries too.",
+                    remedy="Put it back by hand, with the tool of its driver; the next start tries too.",
                 )
 
     def restore(self) -> tuple[str, ...]:
