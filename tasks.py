@@ -27,6 +27,7 @@ __all__ = ["bisect", "compare", "export", "fit", "import_", "merge", "whatif", "
         "only_stale": "run only what was measured before with another image, model, device, driver or protocol",
         "price": "price of a kilowatt-hour, in your currency, for the cost of a million tokens (default: the matrix's)",
         "budget": "as many whole rounds as fit into this time, such as 30m or 2h; at least those of the preset",
+        "set_power_limit": "allow changing the power limits of cards for cells that name one; they are put back",
         "locked": "measure exactly the images and models of the lock beside the file (see `invoke lock`)",
     },
     iterable=["only"],
@@ -45,6 +46,7 @@ def matrix(
     budget: str = "",
     price: str = "",
     locked: bool = False,
+    set_power_limit: bool = False,
 ) -> None:
     """Measure everything that a matrix file names, and write its report. Continues where it stopped."""
     from harness.flows.measure import MeasureRequest, measure
@@ -63,6 +65,7 @@ def matrix(
             budget_s=read_budget(budget),
             price_per_kwh=read_price(price),
             locked=locked,
+            set_power_limit=set_power_limit,
         )
     )
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from harness.stats.intervals import Interval, median_interval, rate, run_value
 from harness.values.cell import Cell
-from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, QUALITY
+from harness.values.measurement import BATCHED, BENCH, CONTEXT, LATENCY, LOAD, QUALITY
 from harness.values.record import Outcome
 
 _MS_NS = 1e6
@@ -162,6 +162,16 @@ def _figure(name: str, title: str, unit: str, *, higher_is_better: bool) -> tupl
 METRICS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
     {
         BENCH: (Metric(name="tokens_per_s", title="Tokens/s", unit="tokens/s", higher_is_better=True, of=_bench_rate),),
+        CONTEXT: (
+            Metric(
+                name="context_tokens",
+                title="Largest context",
+                unit="tokens",
+                higher_is_better=True,
+                of=lambda cell, _outcome: float(cell.test.n_prompt),
+            ),
+            Metric(name="tokens_per_s", title="Prompt", unit="tokens/s", higher_is_better=True, of=_bench_rate),
+        ),
         LATENCY: (
             Metric(
                 name="ttft_ms",

@@ -31,6 +31,7 @@ from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
 from harness.values.failure import Failure
+from harness.values.measurement import CONTEXT
 from harness.values.record import Check, Outcome, Record
 
 
@@ -261,6 +262,9 @@ def machine_results(sessions: Iterable[Session], records: Iterable[Record]) -> M
 def _cell_result(cell: Cell, session: Session, picked: Picked) -> CellResult:
     runs, failures = [], []
     by_round = picked.by_round
+    # A search for the largest context measures the one that it found, and only the records know which that is.
+    found = (known for record, _ in by_round.values() for known in record.run.cells if known.id == cell.id)
+    cell = next(found, cell) if cell.test.measurement == CONTEXT else cell
     for round_, (record, outcome) in sorted(by_round.items()):
         if outcome.failure is not None:
             failures.append((round_, outcome.failure))

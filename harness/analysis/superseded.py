@@ -48,10 +48,12 @@ def superseded(
     """
     groups: dict[tuple[str, str], list[tuple[Record, Outcome]]] = {}
     for record in records:
+        names = {cell.id: cell.planned_id for cell in record.run.cells}
         for outcome in record.outcomes:
-            plan = planned.get(outcome.cell)
-            if plan is None or plan[1].keys.get(outcome.cell) != record.run.key:
-                groups.setdefault((outcome.cell, record.run.key), []).append((record, outcome))
+            name = names.get(outcome.cell, outcome.cell)
+            plan = planned.get(name)
+            if plan is None or plan[1].keys.get(name) != record.run.key:
+                groups.setdefault((name, record.run.key), []).append((record, outcome))
     return tuple(
         Superseded(
             cell=cell,

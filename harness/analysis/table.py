@@ -16,6 +16,7 @@ from harness.analysis.results import CellResult, MachineResults, read_results
 from harness.store.imports import read_imports
 from harness.store.reproductions import Conclusion, Reproduction, read_reproductions
 from harness.values.backend import BACKENDS
+from harness.values.cell import POWER_LIMIT, Cell
 from harness.values.facts import Device, MachineFacts
 from harness.values.failure import Failure
 from harness.values.record import Proof, Record
@@ -118,7 +119,7 @@ def _row(
         vendor=vendor_of(device, result.device, cell.backend),
         device_memory_bytes=device.memory_bytes if device else None,
         driver=(device.driver or "") if device else "",
-        power_limit_w=device.power_limit_w if device else None,
+        power_limit_w=_power_limit_w(cell, device),
         image=cell.image,
         image_id=image.id if image else "",
         build_number=image.build_number if image else None,
@@ -225,3 +226,9 @@ def _median_of_sums(runs: Sequence[Sequence[DeviceSummary]], name: str) -> float
         if None not in values:
             sums.append(float(sum(values)))
     return median(sums) if sums else None
+
+
+def _power_limit_w(cell: Cell, device: Device | None) -> float | None:
+    """The one that was set for the cell; else the one that the device had when it was found."""
+    asked = cell.params.get(POWER_LIMIT)
+    return float(asked) if isinstance(asked, int) else device.power_limit_w if device else None

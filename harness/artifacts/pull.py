@@ -219,7 +219,7 @@ _REFUSALS: tuple[tuple[str, re.Pattern[str], bool, str, str], ...] = tuple(
             r"manifest unknown|manifest for .* not found|name unknown|repository name not known|: not found$",
             False,
             "the registry has no such image",
-            "look up the tag; official images are rebuilt daily and old tags without a build number move",
+            "look up the tag: official images are made once a day, not of every build; those without a number are new",
         ),
         (
             "auth",

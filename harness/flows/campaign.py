@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.flows.console import Display, RunsDisplay
 from harness.flows.interrupts import Interrupts
 from harness.flows.observe import resident_bytes
+from harness.flows.powered import power_refusal, powered
 from harness.flows.progress import after_round, result, title
 from harness.flows.run_once import failed_without_container, run_key, run_once
 from harness.flows.setting import Setting
@@ -37,7 +38,7 @@ def make_groups(groups: Sequence[tuple[Cell, ...]], setting: Setting) -> tuple[G
     """Give each group its key, or the reason why it cannot be run."""
     made = []
     for cells in groups:
-        failure = setting.prepared.failure(cells[0])
+        failure = setting.prepared.failure(cells[0]) or power_refusal(cells[0], setting)
         key = f"unprepared/{cells[0].id}" if failure else run_key(cells, setting.prepared)
         made.append(Group(cells=cells, key=key, failure=failure))
     return tuple(made)
@@ -153,7 +154,7 @@ class Campaign:
         self._warm_page_cache(run)
         cell, placed = run.cells[0], self.history.placed.get(run.key)
         resident = resident_bytes(cell, self.setting.prepared.model(cell), placed)
-        with self._watching(cell) as sampler:
+        with powered(cell, self.setting) as checked, self._watching(cell) as sampler:
             gate = self.setting.gate(sampler.latest if sampler else tuple, resident)
             with self.interrupts.during_run():
                 record = run_once(
@@ -166,7 +167,7 @@ class Campaign:
                     placed=placed,
                     repetitions=sustained_repetitions(run, self.history, fewest=self.setting.repetitions),
                 )
-                return self.store(record)
+                return self.store(checked(record))
 
     def _watching(self, cell: Cell) -> AbstractContextManager[Sampler | None]:
         """Looks at the devices of a run from before its gate to its end."""

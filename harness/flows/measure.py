@@ -37,6 +37,7 @@ from harness.flows.workspace import Workspace, find_workspace
 from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
 from harness.machine.identity import checked_name, machine_name
 from harness.machine.locks import lock_folder, measuring_lock
+from harness.machine.power_limit import PowerLimits
 from harness.machine.vendors import discover_devices
 from harness.machine.watch import Watch
 from harness.matrix.rounds import group_cells
@@ -66,6 +67,7 @@ class MeasureRequest:
     budget_s: float | None = None
     price_per_kwh: float | None = None
     locked: bool = False
+    set_power_limit: bool = False
     only_stale: bool = False
     rounds_by: RoundsBy | None = None
 
@@ -200,6 +202,7 @@ def _campaign(
     lock = str(lock_folder(os.environ))
     for name in engine.sweep(labels={**RUN_LABELS, LOCK_LABEL: lock}):
         display.say(f"removed what an earlier start left behind: container {name}")
+    power = _power_limits(request, workspace, display)
     engine_facts = engine.facts()
     memory_bytes = _memory_bytes(matrix, machine)
 
@@ -258,6 +261,7 @@ def _campaign(
         engine=engine,
         gate=Gatekeeper(max_wait_s=request.gate_wait_s, cancel=interrupts.stop, display=display),
         watch=Watch(machine.devices),
+        power=power,
         lock=lock,
         strict=request.strict,
         simulated=store.simulated,
@@ -271,7 +275,13 @@ def _campaign(
     history = _history(store, machine.machine, retry_failed=request.retry_failed)
     history.keys = frozenset(group.key for group in groups)
     campaign = Campaign(
-        strategy=choose_strategy(groups, matrix, budget_s=request.budget_s, rounds_by=request.rounds_by),
+        strategy=choose_strategy(
+            groups,
+            matrix,
+            budget_s=request.budget_s,
+            rounds_by=request.rounds_by,
+            limits=_context_limits(plan, prepared),
+        ),
         timeouts=plan.timeouts,
         setting=setting,
         store=store.append,
@@ -308,6 +318,14 @@ def _campaign(
     return campaign, store
 
 
+def _power_limits(request: MeasureRequest, workspace: Workspace, display: Display) -> PowerLimits:
+    """Who sets power limits; what a start that was killed left in force is put back first."""
+    power = PowerLimits(workspace.state, allowed=request.set_power_limit)
+    for line in power.restore():
+        display.say(f"an earlier start was killed under a power limit: {line}")
+    return power
+
+
 def _repair(store: RecordStore, machine: MachineFacts, display: Display) -> None:
     repaired = store.repair(machine.machine)
     if repaired:
@@ -323,6 +341,12 @@ def _stale_only(
     for cell, why in stale.why.items():
         display.say(f"stale: {cell}: {'; '.join(why)}")
     return stale.groups, replace(session, keys=stale.keys, only_stale=True)
+
+
+def _context_limits(plan: Plan, prepared: Prepared) -> dict[str, int | None]:
+    """Tokens that the model of each cell was trained for; None where that is not known."""
+    known = {name: m.context_length for name, m in prepared.models.items() if isinstance(m, ModelFacts)}
+    return {cell.id: known.get(cell.model) for cell in plan.cells}
 
 
 def _simulated(prepared: Prepared) -> bool:

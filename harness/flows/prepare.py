@@ -134,7 +134,7 @@ def _with_binaries(facts: ImageFacts, store: ImageStore, workspace: Workspace) -
 
 def _with_programs(facts: ImageFacts, cells: Sequence[Cell], probe: Probe, workspace: Workspace) -> ImageFacts:
     """The image with the options of the programs that its cells need beside llama-bench."""
-    needed = {MEASUREMENTS[c.test.measurement].program for c in cells if c.test.measurement != BENCH}
+    needed = {MEASUREMENTS[c.test.measurement].program for c in cells} - {MEASUREMENTS[BENCH].program}
     programs = {
         program: program_options(facts.id, facts.binary_dir, program, probe=probe, cache=workspace.cache)
         for program in sorted(needed)

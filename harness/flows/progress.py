@@ -11,7 +11,7 @@ from harness.stats.verdicts import CONFIDENCE
 from harness.store.history import History
 from harness.values.cell import Cell
 from harness.values.failure import Failure, Reason
-from harness.values.measurement import BATCHED, BENCH
+from harness.values.measurement import BATCHED, BENCH, CONTEXT
 from harness.values.plan import Group
 from harness.values.record import Outcome, Record, Run
 
@@ -57,7 +57,7 @@ def _outcome(outcome: Outcome, cell: Cell, run: Run, history: History) -> str:
 def _shown(ns_per_token: float, cell: Cell) -> str:
     """A rate; of latency the time to first token, and of loading how long it took."""
     test = cell.test
-    if test.measurement in {BENCH, BATCHED}:
+    if test.measurement in {BENCH, BATCHED, CONTEXT}:
         return f"{rate(ns_per_token):.4g} t/s"
     return f"{ns_per_token * test.n_tokens / 1e6:.4g} ms"
 

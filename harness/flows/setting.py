@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.flows.gatekeeper import Gate
 from harness.flows.prepare import Prepared
+from harness.machine.power_limit import PowerLimits
 from harness.machine.watch import Watch
 from harness.values.protocols import Engine
 
@@ -18,6 +19,7 @@ class Setting:
 
     Attributes:
         session_sha256: hash of the session's facts, which each record repeats.
+        power: sets the power limits that cells ask for; None where none may.
         lock: the folder of the lock that is held, which all containers of runs carry as a label.
         identities: of the model files by their keys, taken when their hashes were checked.
     """
@@ -39,3 +41,4 @@ class Setting:
     strict: bool = False
     simulated: bool = False
     watch: Watch | None = None
+    power: PowerLimits | None = None

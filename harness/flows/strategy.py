@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.errors import InputError
 from harness.matrix.rounds import round_order
 from harness.matrix.strategies import Strategy
 from harness.matrix.strategies.budget import Budget
 from harness.matrix.strategies.dominated import SkipDominated
+from harness.matrix.strategies.max_context import MaxContext
 from harness.matrix.strategies.rounds import Rounds, Wanted, fixed
 from harness.matrix.strategies.until import Until
 from harness.stats.until import LOOKS
 from harness.values.matrix import Matrix
+from harness.values.measurement import CONTEXT
 from harness.values.plan import Group
 
 _BUDGET = re.compile(r"(?:(?P<h>[0-9]{1,4}) ?h)? ?(?:(?P<m>[0-9]{1,6}) ?m(?:in)?)? ?(?:(?P<s>[0-9]{1,8}) ?s)?")
@@ -62,11 +64,13 @@ def choose_strategy(
     *,
     budget_s: float | None,
     rounds_by: RoundsBy | None = None,
+    limits: Mapping[str, int | None] | None = None,
 ) -> Strategy:
     """The strategy of a start. A budget counts from now.
 
     Args:
         rounds_by: how many rounds are made, where the caller knows better than the preset.
+        limits: tokens that the model of a cell was trained for, by cell id, for searches for the largest context.
     """
     preset = matrix.preset
     wanted: Wanted = fixed(preset.rounds) if preset.until is None else Until(goal=preset.until, groups=groups)
@@ -81,9 +85,12 @@ def choose_strategy(
             repetitions=preset.repetitions,
             most=None if preset.until is None else wanted,
         )
-    rounds = Rounds(
-        groups=groups,
-        order=lambda round_: round_order(len(groups), round_=round_, seed=matrix.seed),
-        wanted=wanted,
-    )
-    return SkipDominated(rounds)
+
+    def rest(groups: tuple[Group, ...]) -> Strategy:
+        def order(round_: int) -> Sequence[int]:
+            return round_order(len(groups), round_=round_, seed=matrix.seed)
+
+        return SkipDominated(Rounds(groups=groups, order=order, wanted=wanted))
+
+    searching = any(cell.test.measurement == CONTEXT for group in groups for cell in group.cells)
+    return MaxContext(groups, limits=limits or {}, rest=rest) if searching else rest(groups)

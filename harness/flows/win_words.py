@@ -134,7 +134,7 @@ def _drafting(judged: Sequence[Judged]) -> list[str]:
     return ["-md", f"{found.win.draft}.gguf", *measured[kind : kind + 2]]
 
 
-_LLAMA_BENCH_ONLY = {"embeddings", "repack", "no_kv_offload", "no_op_offload", "no_host"}
+_LLAMA_BENCH_ONLY = {"embeddings", "repack", "no_kv_offload", "no_op_offload", "no_host", "power_limit_w"}
 """Switches, or not of the server."""
 
 

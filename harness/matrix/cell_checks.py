@@ -12,7 +12,7 @@ from harness.matrix.expand import MAX_CELLS, count, expand_all, kept
 from harness.matrix.groups import TOGETHER, as_list, seconds
 from harness.values.cell import Cell
 from harness.values.matrix import Matrix
-from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, QUALITY
+from harness.values.measurement import BATCHED, BENCH, CONTEXT, LATENCY, LOAD, QUALITY
 
 REQUESTS = (LATENCY, BATCHED)
 """Measurements whose tests have a prompt and a generation."""
@@ -26,6 +26,7 @@ _UNFIT_KEYS = {
     LATENCY: frozenset({"pg", "page_cache", "embeddings", "against", "sustained"}),
     BATCHED: _SERVED | {"pg", "page_cache", "n_depth", "embeddings", "against", "sustained"},
     LOAD: _SHAPES | _SERVED | {"pg", "embeddings", "against", "sustained"},
+    CONTEXT: (_SHAPES - {"n_prompt"}) | _SERVED | {"pg", "page_cache", "embeddings", "against", "sustained"},
     QUALITY: (_SHAPES - {"n_prompt"}) | _SERVED | {"pg", "page_cache", "embeddings", "sustained"},
 }
 """Keys of an entry that a measurement has no use for."""

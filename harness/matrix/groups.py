@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.values.cell import PARAMETERS, Parameter, ParameterValue
 from harness.values.matrix import CellGroup
-from harness.values.measurement import BENCH, LOAD, QUALITY, RANDOM
+from harness.values.measurement import BENCH, CONTEXT, LOAD, QUALITY, RANDOM
 
 DEFAULT_TESTS = ((512, 0), (0, 128))
 """llama-bench's own."""
@@ -77,6 +77,9 @@ def _requests(entry: Mapping[str, Any], measurement: str) -> tuple[tuple[int, in
     """Prompt and generation together, crossed: other programs than llama-bench always do both. Loading does neither."""
     if measurement == LOAD:
         return ((0, 0),)
+    if measurement == CONTEXT:
+        # 0: as long as the model was trained for.
+        return tuple((int(n), 0) for n in as_list(entry.get("n_prompt", 0)))
     if measurement == QUALITY:
         return tuple((int(n), 0) for n in as_list(entry.get("n_prompt", QUALITY_CONTEXT)))
     named = tuple(_test(name) for name in as_list(entry.get("tests", [])))

@@ -69,6 +69,8 @@ def head(
 
 def _option(name: str, value: ParameterValue, flags: Mapping[str, str]) -> tuple[str, ...] | Failure:
     match name:
+        case "power_limit_w":
+            return ()
         case "flash_attn":
             return _flash_attention(value, flags)
         case "load_mode":

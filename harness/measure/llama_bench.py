@@ -12,6 +12,7 @@ from harness.values.cell import Cell, Test
 from harness.values.container import Passthrough
 from harness.values.facts import ImageFacts
 from harness.values.failure import Failure
+from harness.values.measurement import BENCH
 
 MODEL_PATH = "/models/model.gguf"
 
@@ -122,8 +123,8 @@ def in_row_order(cells: Sequence[Cell]) -> tuple[Cell, ...]:
 
 
 def _shape(test: Test) -> Test:
-    """What a row tells of a test: not how long it was to go on."""
-    return replace(test, sustained_s=0)
+    """What a row tells of a test: not how long it was to go on, nor what it is for."""
+    return replace(test, sustained_s=0, measurement=BENCH)
 
 
 def match(cells: Sequence[Cell], rows: Iterable[BenchRow]) -> tuple[BenchRow | None, ...]:

@@ -11,9 +11,16 @@ from harness.measure.batched import BatchedBench
 from harness.measure.llama_bench_run import LlamaBench
 from harness.measure.quality import Quality
 from harness.measure.server import Server
-from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, QUALITY
+from harness.values.measurement import BATCHED, BENCH, CONTEXT, LATENCY, LOAD, QUALITY
 from harness.values.protocols import Measurement
 
 MEASURERS: MappingProxyType[str, Measurement] = MappingProxyType(
-    {BENCH: LlamaBench(), LATENCY: Server(), LOAD: Server(), BATCHED: BatchedBench(), QUALITY: Quality()}
+    {
+        BENCH: LlamaBench(),
+        LATENCY: Server(),
+        LOAD: Server(),
+        BATCHED: BatchedBench(),
+        QUALITY: Quality(),
+        CONTEXT: LlamaBench(),
+    }
 )

@@ -56,7 +56,7 @@ def spelled(params: Mapping[str, ParameterValue], flags: Mapping[str, str]) -> t
     """
     arguments: list[str] = []
     for name, parameter in PARAMETERS.items():
-        if name not in params:
+        if name not in params or not parameter.flag:
             continue
         value = params[name]
         if isinstance(value, str) and "," in value:
@@ -110,6 +110,8 @@ def differences(
     different: list[str] = []
     silent: list[str] = []
     for name, wanted in params.items():
+        if name in PARAMETERS and not PARAMETERS[name].flag:
+            continue
         found = _found(name, row)
         if found is None:
             silent.append(name)

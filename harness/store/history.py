@@ -29,6 +29,9 @@ WHOLE_RUN = frozenset(
 )
 """Reasons that concern the whole run: what is left of it would fail in the same way."""
 
+OUT_OF_ROOM = frozenset({"swap", "major_faults", "refaults"})
+"""Rules of validity that a run breaks whose memory does not hold what it works with."""
+
 
 def failures(record: Record) -> dict[str, Failure]:
     """The failures of a record by cell id."""
@@ -64,6 +67,7 @@ class History:
         placed: what the log of the warm-up says of each run key.
         repeats: in which repetition of its round the latest outcome was made.
         invalid: the latest outcomes that are of an invalid run: they have a number that does not count.
+        thrashed: the latest outcomes of runs whose memory did not stay in memory.
         spoiled: by round and run key, the repetitions of the round that have an invalid run of this key.
         keys: the run keys of the plan: only their invalid runs spoil a round. None for all.
         tried: what this start has had its turn with, whatever came of it: it is not tried again before the next.
@@ -75,6 +79,7 @@ class History:
     placed: dict[str, LogFacts] = field(default_factory=dict)
     repeats: dict[tuple[str, str, int], int] = field(default_factory=dict)
     invalid: set[tuple[str, str, int]] = field(default_factory=set)
+    thrashed: set[tuple[str, str, int]] = field(default_factory=set)
     spoiled: dict[int, dict[str, set[int]]] = field(default_factory=dict)
     keys: frozenset[str] | None = None
     tried: set[tuple[str, str, int]] = field(default_factory=set)
@@ -104,10 +109,12 @@ class History:
     def _remember(self, place: tuple[str, str, int], outcome: Outcome, record: Record) -> None:
         self.outcomes[place] = outcome
         self.repeats[place] = record.run.repeat
+        self.invalid.discard(place)
+        self.thrashed.discard(place)
         if record.invalid:
             self.invalid.add(place)
-        else:
-            self.invalid.discard(place)
+        if any(broken.rule in OUT_OF_ROOM for broken in record.invalid):
+            self.thrashed.add(place)
 
     def repeat(self, round_: int) -> int:
         """Which repetition of a round is to be made or counted: it is made again whole where a run of it is invalid."""

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from harness.values.measurement import BATCHED, BENCH, LATENCY, LOAD, MEASUREMENTS, QUALITY, RANDOM, TEXT
+from harness.values.measurement import (
+    BATCHED,
+    BENCH,
+    CONTEXT,
+    LATENCY,
+    LOAD,
+    MEASUREMENTS,
+    QUALITY,
+    RANDOM,
+    TEXT,
+)
 
 ParameterValue = int | float | str | bool
 
@@ -17,7 +27,7 @@ class Parameter:
 
     Attributes:
         name: llama-bench's own field name in its JSON output (`n_gpu_layers`).
-        flag: its short option (`-ngl`).
+        flag: its short option (`-ngl`); empty where it is not a program's but the device's.
         short: its mark in cell ids (`ngl`).
         kind: `int`, `bool` (given as 0/1), `str`, or `fa` (0, 1 or "auto").
         default: what the harness passes when the matrix is silent; None means that the option is left out.
@@ -37,6 +47,9 @@ class Parameter:
 
 
 CACHE_TYPES = ("f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
+
+POWER_LIMIT = "power_limit_w"
+"""The one parameter that no program of llama.cpp gets."""
 
 PARAMETERS: MappingProxyType[str, Parameter] = MappingProxyType(
     {
@@ -86,6 +99,8 @@ PARAMETERS: MappingProxyType[str, Parameter] = MappingProxyType(
             Parameter(name="cpu_mask", flag="-C", short="C", kind="str"),
             Parameter(name="cpu_strict", flag="--cpu-strict", short="strict", kind="bool"),
             Parameter(name="poll", flag="--poll", short="poll", kind="int", minimum=0),
+            # Not llama-bench's: what the harness does to the device for the time of the run.
+            Parameter(name=POWER_LIMIT, flag="", short="W", kind="int", minimum=1, ranked=True),
         )
     }
 )
@@ -102,6 +117,7 @@ class Test:
     """The shape of one test: `pp512`, `tg128`, `pp512+tg128`, each at a depth. Sizes in tokens.
 
     Attributes:
+        n_prompt: for the largest context: the longest prompt that is tried, 0 for what the model was trained for.
         n_depth: what lies in the context before; for latency a prefix that the server has in its cache.
         measurement: a name in `MEASUREMENTS`.
         n_parallel: requests or sequences at once.
@@ -143,6 +159,8 @@ class Test:
         """
         parts = [f"pp{self.n_prompt}"] * bool(self.n_prompt) + [f"tg{self.n_gen}"] * bool(self.n_gen)
         parts += ["cold" if self.cold else "warm"] * (self.measurement == LOAD)
+        if self.measurement == CONTEXT and not self.n_prompt:
+            parts = ["pp"]
         if self.measurement == QUALITY:
             parts = [f"c{self.n_prompt}"] + [f"to:{self.against}"] * bool(self.against)
         parts += ["text"] * (self.prompts == TEXT) + [f"draft:{self.draft}"] * bool(self.draft)
@@ -163,7 +181,11 @@ class Test:
             return self.n_prompt
         if self.measurement == BATCHED:
             return self.n_gen * self.n_parallel
-        return self.n_prompt + self.n_gen if self.measurement == BENCH else 1
+        return self.n_prompt + self.n_gen if self.measurement in {BENCH, CONTEXT} else 1
+
+
+TRIAL = "~ctx"
+"""Between the id of a search for the largest context and the context that is tried for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +213,11 @@ class Cell:
     device: str = "default"
     params: Mapping[str, ParameterValue] = field(default_factory=lambda: MappingProxyType({}))
     test: Test
+
+    @property
+    def planned_id(self) -> str:
+        """Its id in the plan: that of the search where it is one of the contexts that were tried for it."""
+        return self.id.rpartition(TRIAL)[0] or self.id if self.test.measurement == CONTEXT else self.id
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -11,6 +11,15 @@ from harness.values.model_shape import ModelShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PowerRange:
+    """The power limit of a card in watts: in force now, and the least and the most that its driver takes."""
+
+    now_w: float
+    least_w: float
+    most_w: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """One device that a backend can compute on.
 

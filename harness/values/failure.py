@@ -92,6 +92,8 @@ class Reason(StrEnum):
     """Other programs used the machine for longer than the user wanted to wait (`--strict`)."""
     INTERRUPTED = "interrupted"
     """The user stopped it."""
+    POWER_LIMIT = "power_limit"
+    """The power limit that the cell asks for could not be set, or may not be."""
     SKIPPED_DOMINATED = "skipped_dominated"
     """A smaller cell already ran out of memory."""
 
@@ -114,6 +116,7 @@ RETRIED_ON_RESUME = frozenset(
         Reason.REQUEST_DROPPED,
         Reason.PERMISSION,
         Reason.DRIVER_TOO_OLD,
+        Reason.POWER_LIMIT,
     }
 )
 """Reasons that lie outside the cell and can be gone at the next start. All others are results and stay."""

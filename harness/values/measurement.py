@@ -14,6 +14,7 @@ LATENCY = "latency"
 LOAD = "load"
 BATCHED = "batched"
 QUALITY = "quality"
+CONTEXT = "max_context"
 
 RANDOM = "random"
 TEXT = "text"
@@ -48,6 +49,7 @@ MEASUREMENTS: Mapping[str, MeasurementKind] = MappingProxyType(
             MeasurementKind(name=LOAD, program="llama-server", mark="load", title="Loading", tokens=False),
             MeasurementKind(name=BATCHED, program="llama-batched-bench", mark="batch", title="Batching"),
             MeasurementKind(name=QUALITY, program="llama-perplexity", mark="quality", title="Quality", tokens=False),
+            MeasurementKind(name=CONTEXT, program="llama-bench", mark="ctx", title="Largest context"),
         )
     }
 )

@@ -11,7 +11,7 @@ from harness.values.backend import Backend
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.container import BindMount, ContainerExit, ContainerSpec, Passthrough
-from harness.values.facts import Device, EngineFacts, ImageFacts
+from harness.values.facts import Device, EngineFacts, ImageFacts, PowerRange
 from harness.values.failure import Failure
 from harness.values.measured import Asked, Heard
 from harness.values.record import Outcome
@@ -99,6 +99,16 @@ class Vendor(Protocol):
 
     def telemetry(self, device: Device) -> Probe:
         """A probe of one device, as this vendor discovered it. Never raises: of what is gone it tells nothing."""
+
+    def power_range(self, device: Device) -> PowerRange | str:
+        """The power limit in force and those that can be set, or why none can. Never raises, changes nothing."""
+
+    def set_power_limit(self, device: Device, watts: float) -> str:
+        """Set the limit. Never raises.
+
+        Returns:
+            Why it could not be set; empty where it was.
+        """
 
 
 class Client(Protocol):

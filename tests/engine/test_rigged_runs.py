@@ -63,11 +63,16 @@ class Rig:
         self.file = folder / "rigged.yaml"
         self.file.write_text(text)
         own = {"BENCH_REPORTS": str(folder / "reports"), "BENCH_LOCK_DIR": str(folder), "DOCKER_HOST": host}
+        own["XDG_STATE_HOME"] = str(folder / "state")
         self.environment = {**os.environ, **own}
 
-    def start(self, *options: str) -> subprocess.CompletedProcess[str]:
+    def start_task(self, *task_options: str) -> subprocess.CompletedProcess[str]:
+        """A start with options of the task itself."""
+        return self.start(task_options=task_options)
+
+    def start(self, *options: str, task_options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tests.rig", "--engine", "here", "--home", str(self.folder / "rig")]
-        task = ["--", "matrix", "--file", str(self.file), "--gate-wait", "0"]
+        task = ["--", "matrix", "--file", str(self.file), "--gate-wait", "0", *task_options]
         done = subprocess.run(
             [*command, "--card", "strix-halo", "--speed", "4", *options, *task],
             cwd=ROOT,
@@ -122,3 +127,42 @@ def test_every_way_to_fail_is_told_from_the_others(folder: Path, host: str) -> N
     assert "device_memory" in found["no-memory"]["detail"]
     assert "device_busy" in found["idle"]["detail"]
     assert all(f"{reason}" in rig.report() for _, reason in FAULTS.values())
+
+
+def test_the_largest_context_of_a_card(folder: Path, host: str) -> None:
+    """The card has room for 3,000 tokens: every context that a search up to 8,192 can try above is too much."""
+    text = (
+        "preset: quick\nimages:\n  good: {ref: 'llama-bench-harness/rig-test:good'}\ncells:\n"
+        "  - {backend: rocm, image: good, model: synthetic-7b-q8_0, device: 8060S, load_mode: none, "
+        "measure: max_context, n_prompt: 4096}\n"
+    )
+    rig = Rig(folder, host, text)
+    too_much = [f"--fault=good:context-out-of-memory@pp{n}={NO_MEMORY}" for n in range(3072, 4097, 256)]
+    done = rig.start(*too_much)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ended = [
+        (record["run"]["cells"][0]["test"]["n_prompt"], (outcome["failure"] or {}).get("reason"))
+        for record in rig.records()
+        for outcome in record["outcomes"]
+    ]
+    assert ended[0] == (4096, "oom_device")
+    assert all((reason == "oom_device") == (tokens > 3000) for tokens, reason in ended)
+    assert ended[-1] == (2816, None)
+    assert "| 2,816 | 3,072 (oom_device) |" in re.sub(r" +", " ", rig.report())
+
+
+def test_a_sweep_over_the_power_limit_puts_it_back(folder: Path, host: str) -> None:
+    text = matrix(("good",), tests="tg128").replace("timeout: 20", "timeout: 20, power_limit_w: [60, 90, 120]")
+    rig = Rig(folder, host, text)
+    done = rig.start()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert {o["failure"]["reason"] for r in rig.records() for o in r["outcomes"]} == {"power_limit"}
+    assert "--set-power-limit" in rig.report()
+    done = rig.start_task("--set-power-limit")
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured = [o for r in rig.records() for o in r["outcomes"] if r["run"]["round"] == 1]
+    checks = [check for outcome in measured for check in outcome["checks"] if check["name"] == "power_limit"]
+    assert {check["proof"] for check in checks} == {"proven"}
+    assert len(checks) == 3
+    assert "## Power limit" in rig.report()
+    assert not list(folder.rglob("power-limits.json"))

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { MOST_CARDS = 4, MOST_PROCESSES = 4 };
-enum { OK = 0, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15 };
+enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15 };
 
 struct card {
   char uuid[80], name[96], bus[32];
@@ -88,6 +88,18 @@ int nvmlDeviceGetFieldValues(nvmlDevice_t d, int n, struct value *values) {
 #define NUMBER(name, type, member) \
   int name(nvmlDevice_t d, type *value) { ASK(d); return *value = d->member, OK; }
 NUMBER(nvmlDeviceGetEnforcedPowerLimit, unsigned, limit_mw)
+NUMBER(nvmlDeviceGetPowerManagementLimit, unsigned, limit_mw)
+unsigned least_limit_mw = 100000, most_limit_mw = 600000, limits_denied;
+int nvmlDeviceGetPowerManagementLimitConstraints(nvmlDevice_t d, unsigned *least, unsigned *most) {
+  ASK(d);
+  return *least = least_limit_mw, *most = most_limit_mw, OK;
+}
+int nvmlDeviceSetPowerManagementLimit(nvmlDevice_t d, unsigned mw) {
+  ASK(d);
+  if (limits_denied) return NO_PERMISSION;
+  if (mw < least_limit_mw || mw > most_limit_mw) return INVALID_ARGUMENT;
+  return d->limit_mw = mw, OK;
+}
 NUMBER(nvmlDeviceGetPowerUsage, unsigned, power_mw)
 NUMBER(nvmlDeviceGetTotalEnergyConsumption, unsigned long long, energy_mj)
 NUMBER(nvmlDeviceGetCurrentClocksEventReasons, unsigned long long, reasons)

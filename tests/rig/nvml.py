@@ -64,7 +64,6 @@ class FakeNvml:
         self._cards = (_CCard * _MOST_CARDS).in_dll(self._library, "cards")
         ctypes.c_uint.in_dll(self._library, "n_cards").value = len(cards)
         (ctypes.c_char * 80).in_dll(self._library, "driver_version").value = driver.encode()
-        self._limits_w = [card.power_limit_w for card in cards]
         for own, card in zip(self._cards, cards, strict=False):
             major, _, minor = card.architecture.partition(".")
             own.uuid, own.name = card.uuid.encode(), card.name.encode()
@@ -84,7 +83,8 @@ class FakeNvml:
 
     def show(self, doing: Sequence[Doing], seconds: float) -> None:
         """What each card does now, and since when."""
-        for own, does, limit_w in zip(self._cards, doing, self._limits_w, strict=False):
+        for own, does in zip(self._cards, doing, strict=False):
+            limit_w = own.limit_mw / 1000
             own.energy_mj += round(own.power_mw * seconds)
             own.used = IDLE_BYTES + sum(does.held.values())
             own.utilization = does.percent

@@ -88,6 +88,8 @@ class FakeSysfs:
                 "mem_info_gtt_total": str(card.gtt_bytes or 64 * 1024**3),
                 "hwmon/hwmon3/name": "amdgpu",
                 "hwmon/hwmon3/power1_cap": f"{card.power_limit_w * 1e6:.0f}",
+                "hwmon/hwmon3/power1_cap_min": f"{0.3 * card.power_limit_w * 1e6:.0f}",
+                "hwmon/hwmon3/power1_cap_max": f"{1.1 * card.power_limit_w * 1e6:.0f}",
                 "hwmon/hwmon3/temp1_label": "edge",
                 "hwmon/hwmon3/freq1_label": "sclk",
             }
@@ -108,7 +110,9 @@ class FakeSysfs:
         """What each card does now, and since when."""
         for index, (card, does) in enumerate(zip(self._cards, doing, strict=False)):
             folder = self._folder(card)
-            watts = 12 + 0.85 * (card.power_limit_w - 12) * does.percent / 100
+            cap = folder / "hwmon/hwmon3/power1_cap"
+            limit_w = int(cap.read_text() or 0) / 1e6 if cap.is_file() else card.power_limit_w
+            watts = 12 + 0.85 * (limit_w - 12) * does.percent / 100
             held = sum(does.held.values())
             if card.vendor == "amd":
                 vram, gtt = (0, held) if card.gtt_bytes else (held, 0)

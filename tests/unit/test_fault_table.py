@@ -1,4 +1,4 @@
-"""docs/faults.md is true: all fifty faults stand in it, and every test that it names is there."""
+"""docs/faults.md is true: all fifty faults stand in it, and every test that it and gpus.md name is there."""
 
 import ast
 import re
@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from harness.values.failure import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [
@@ -46,3 +48,17 @@ def test_a_row_is_whole_and_its_tests_exist(row: list[str]) -> None:
         assert test in defined_in(path), name
     real = [name for name in named if name.startswith(("tests/engine/", "tests/real/", "tests/slow/"))]
     assert bool(real) == (how == "real containers")
+
+
+def test_every_way_to_fail_of_a_gpu_has_a_test_on_a_real_engine() -> None:
+    text = (ROOT / "docs/gpus.md").read_text(encoding="utf-8")
+    section = text.partition("## Each way to fail, on a real engine")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if "::test_" in line]
+    assert len(rows) == 10
+    for row in rows:
+        _, _, reasons, tests, _ = (cell.strip() for cell in row.split("|"))
+        assert set(re.findall(r"`(\w+)`", reasons)) <= {reason.value for reason in Reason}
+        for name in re.findall(r"`([^`]+)`", tests):
+            path, _, test = name.partition("::")
+            assert path.startswith(("tests/engine/", "tests/real/", "tests/slow/"))
+            assert test in defined_in(path), name

@@ -9,6 +9,7 @@ from harness.analysis.audit.findings import Finding
 from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError
 from harness.store.migrations import VersionError
+from harness.store.quick_check import read_as_written
 from harness.store.record_line import MAX_LINE_BYTES, canonical, from_json
 from harness.values.record import Record
 
@@ -31,6 +32,9 @@ class Line:
 
 def read_line(data: bytes, *, where: str, machine: str, number: int) -> Line:
     """Read one line. Whatever it is, this does not raise."""
+    quick = read_as_written(data)
+    if quick is not None:
+        return Line(where=where, machine=machine, number=number, record=quick)
     try:
         value = loads(data, max_bytes=MAX_LINE_BYTES)
         record = from_json(value)

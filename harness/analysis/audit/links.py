@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.analysis.audit.findings import Finding
@@ -11,6 +12,8 @@ from harness.analysis.audit.lines import Line
 from harness.errors import InputError
 from harness.formats.strict_json import JsonError, loads
 from harness.store.sessions import Session, content_sha256, read_session
+from harness.values.cell import Cell
+from harness.values.measurement import CONTEXT
 from harness.values.record import PROTOCOL, Record
 
 
@@ -70,11 +73,19 @@ def _cells(record: Record, session: Session) -> list[str]:
     found = []
     planned = {cell.id: cell for cell in session.cells}
     for cell in record.run.cells:
-        if planned.get(cell.id) != cell:
+        plan = planned.get(cell.planned_id)
+        if plan is None or cell != _as_tried(plan, cell):
             found.append(f"cell {cell.id} is not as its session planned it")
-        elif session.keys.get(cell.id) != record.run.key:
+        elif session.keys.get(cell.planned_id) != record.run.key:
             found.append(f"run.key is not the one that its session gives to {cell.id}")
     return found
+
+
+def _as_tried(plan: Cell, cell: Cell) -> Cell:
+    """The cell of the plan, or what a search for the largest context made of it: another context."""
+    if plan.test.measurement != CONTEXT:
+        return plan
+    return replace(plan, id=cell.id, test=replace(plan.test, n_prompt=cell.test.n_prompt))
 
 
 def _artifacts(record: Record, session: Session) -> list[str]:

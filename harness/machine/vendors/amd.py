@@ -13,11 +13,12 @@ from harness.machine.vendors.links import possible_link
 from harness.machine.vendors.names import amdgpu_name, pci_name
 from harness.machine.vendors.nodes import groups_for
 from harness.machine.vendors.numbering import device_names
+from harness.machine.vendors.power_cap import hwmon_range, set_hwmon
 from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import ExpectedDevice, Passthrough
-from harness.values.facts import Device, EngineFacts
+from harness.values.facts import Device, EngineFacts, PowerRange
 from harness.values.failure import Failure, Reason
 
 SYSFS, DEV, SHARE, PROC = Path("/sys"), Path("/dev"), Path("/usr/share"), Path("/proc")
@@ -69,6 +70,10 @@ def gfx_target(version: int) -> str | None:
     """The code target of KFD's `gfx_target_version`: `gfx1100` of 110000, `gfx90a` of 90010; None of 0 (a CPU)."""
     major, minor, stepping = version // 10000, version // 100 % 100, version % 100
     return f"gfx{major}{minor:x}{stepping:x}" if version > 0 else None
+
+
+_POWER_LIMITS = ("power1_cap",)
+"""Of hwmon, in microwatts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +203,14 @@ class Amd:
     def telemetry(self, device: Device) -> FieldProbe:
         """A probe by the card's folder in sysfs."""
         return amdgpu_probe(device, sysfs=self.sysfs)
+
+    def power_range(self, device: Device) -> PowerRange | str:
+        """By the driver's hwmon files."""
+        return hwmon_range(device, sysfs=self.sysfs, names=_POWER_LIMITS)
+
+    def set_power_limit(self, device: Device, watts: float) -> str:
+        """By the driver's hwmon files."""
+        return set_hwmon(device, watts, sysfs=self.sysfs, names=_POWER_LIMITS)
 
 
 def _is_apu(card: pci.PciCard, target: str | None) -> bool:

@@ -13,7 +13,7 @@ from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import ExpectedDevice, Passthrough
-from harness.values.facts import Device, EngineFacts
+from harness.values.facts import Device, EngineFacts, PowerRange
 from harness.values.failure import Failure
 
 PROC, SYSFS = Path("/proc"), Path("/sys")
@@ -75,3 +75,11 @@ class Cpu:
     def telemetry(self, device: Device) -> FieldProbe:  # noqa: ARG002 - the protocol's signature; there is one CPU
         """A probe of the processor, which is what computes behind the software device too."""
         return cpu_probe(self.sysfs)
+
+    def power_range(self, device: Device) -> PowerRange | str:  # noqa: ARG002 - the protocol's signature
+        """Never: limits of packages are the firmware's business, and few machines let them be set."""
+        return "the power limit of a processor is not set from here"
+
+    def set_power_limit(self, device: Device, watts: float) -> str:  # noqa: ARG002 - the protocol's signature
+        """Never."""
+        return "the power limit of a processor is not set from here"

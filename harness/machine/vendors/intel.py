@@ -12,11 +12,12 @@ from harness.machine.vendors.links import possible_link
 from harness.machine.vendors.names import pci_name
 from harness.machine.vendors.nodes import groups_for
 from harness.machine.vendors.numbering import device_names
+from harness.machine.vendors.power_cap import hwmon_range, set_hwmon
 from harness.machine.vendors.probing import FieldProbe
 from harness.machine.vendors.refusals import unusable, wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import ExpectedDevice, Passthrough
-from harness.values.facts import Device, EngineFacts
+from harness.values.facts import Device, EngineFacts, PowerRange
 from harness.values.failure import Failure
 
 SYSFS, DEV, SHARE, PROC = Path("/sys"), Path("/dev"), Path("/usr/share"), Path("/proc")
@@ -25,6 +26,10 @@ DRIVERS = ("i915", "xe")
 
 INTEGRATED_SLOT = "0000:00:02."
 """Where every integrated GPU of Intel sits; a card never does."""
+
+
+_POWER_LIMITS = ("power1_max", "power2_max")
+"""Of hwmon, in microwatts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,14 @@ class Intel:
     def telemetry(self, device: Device) -> FieldProbe:
         """A probe by the GPU's folder in sysfs."""
         return intel_probe(device, sysfs=self.sysfs)
+
+    def power_range(self, device: Device) -> PowerRange | str:
+        """By the driver's hwmon files."""
+        return hwmon_range(device, sysfs=self.sysfs, names=_POWER_LIMITS)
+
+    def set_power_limit(self, device: Device, watts: float) -> str:
+        """By the driver's hwmon files."""
+        return set_hwmon(device, watts, sysfs=self.sysfs, names=_POWER_LIMITS)
 
 
 def _expected(device: Device, name: str) -> ExpectedDevice:

@@ -15,12 +15,13 @@ from harness.machine.vendors.engines import cdi_request, dropped_requests
 from harness.machine.vendors.names import pci_name
 from harness.machine.vendors.numbering import device_names
 from harness.machine.vendors.nvidia_probe import nvml_probe
+from harness.machine.vendors.power_cap import nvml_range, set_nvml, with_card
 from harness.machine.vendors.probing import FieldProbe, blind
 from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
 from harness.values.backend import Backend
 from harness.values.container import ExpectedDevice, Passthrough
 from harness.values.engine_support import is_podman
-from harness.values.facts import Device, EngineFacts
+from harness.values.facts import Device, EngineFacts, PowerRange
 from harness.values.failure import Failure, Reason
 
 SYSFS, DEV, SHARE = Path("/sys"), Path("/dev"), Path("/usr/share")
@@ -189,6 +190,14 @@ class Nvidia:
             return nvml_probe(self.nvml(), device)
         except ImportError:
             return blind(NO_PACKAGE)
+
+    def power_range(self, device: Device) -> PowerRange | str:
+        """By NVML; of a MIG instance never."""
+        return with_card(self.nvml, device, nvml_range)
+
+    def set_power_limit(self, device: Device, watts: float) -> str:
+        """By NVML; of a MIG instance never."""
+        return with_card(self.nvml, device, lambda nvml, handle: set_nvml(nvml, handle, watts))
 
 
 def _init_problem(nvml: Any, error: Any) -> str:

@@ -42,7 +42,7 @@ def nvml_probe(nvml: Any, device: Device, roots: MachineRoots | None = None) -> 
     except nvml.NVMLError as error:
         return blind(f"NVML does not start: {error}")
     try:
-        handle = _handle(nvml, device)
+        handle = card_handle(nvml, device)
         chip, instance = _chip(nvml, handle, device)
     except (nvml.NVMLError, AttributeError) as error:
         nvml.nvmlShutdown()
@@ -72,7 +72,8 @@ def nvml_probe(nvml: Any, device: Device, roots: MachineRoots | None = None) -> 
     return probe
 
 
-def _handle(nvml: Any, device: Device) -> Any:
+def card_handle(nvml: Any, device: Device) -> Any:
+    """NVML's handle of a device, by the surest name that it has."""
     if device.uuid:
         return nvml.nvmlDeviceGetHandleByUUID(device.uuid)
     if device.pci:

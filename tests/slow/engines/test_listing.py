@@ -14,6 +14,7 @@ import pytest
 from harness.engine.image_store import DockerImageStore
 from harness.flows.listing import Lister
 from harness.machine.vendors import passthrough
+from harness.machine.vendors.engines import cdi_request
 from harness.measure.listing import Listed
 from harness.values.backend import BACKENDS
 from harness.values.container import ExpectedDevice, Passthrough
@@ -134,6 +135,26 @@ def test_a_card_that_the_engine_cannot_hand_over(asking: Asking, reason: Reason)
     assert isinstance(found, Failure)
     assert found.reason is reason
     assert found.remedy
+
+
+@pytest.mark.parametrize(
+    ("asking", "reason", "remedy"),
+    [
+        ("docker-20.10", Reason.CDI_OFF, '{"features": {"cdi": true}}'),
+        ("docker-26.1", Reason.CDI_OFF, '{"features": {"cdi": true}}'),
+        ("docker-28.5", Reason.CDI_DEVICE, "nvidia-ctk cdi generate"),
+        ("podman-5.8", Reason.CDI_DEVICE, "nvidia-ctk cdi generate"),
+    ],
+    indirect=["asking"],
+)
+def test_a_cdi_device_where_cdi_is_off_and_where_nobody_knows_it(asking: Asking, reason: Reason, remedy: str) -> None:
+    """The harness asks Docker by CDI for what it lists only: this is a specification that went away meanwhile."""
+    card = ExpectedDevice(name="CUDA0", names=(NAME,), exact=True)
+    asked = Passthrough(device_requests=(cdi_request("nvidia.com/gpu=GPU-cccc"),), expected=(card,))
+    found = asking.lister.listed(asked, backend="cuda", image=asking.image)
+    assert isinstance(found, Failure)
+    assert found.reason is reason, found
+    assert remedy in found.remedy
 
 
 @pytest.mark.parametrize("asking", ["docker-20.10", "podman-4.3"], indirect=True)

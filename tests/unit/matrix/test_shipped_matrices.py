@@ -151,6 +151,14 @@ def test_a_card_that_images_built_here_do_not_serve_is_said_to_need_an_official_
         assert ("official image" in images and code in images) or served
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_official_images_are_named_by_tags_that_are_always_there(path: Path) -> None:
+    """Official images are made once a day: most builds have no tag with their number."""
+    matrix = load_matrix(path, shown=path.name, registry=registry())
+    for image in matrix.images.values():
+        assert not image.ref or re.fullmatch(r"ghcr\.io/ggml-org/llama\.cpp:full-(cuda|rocm|vulkan)", image.ref)
+
+
 @pytest.mark.parametrize("name", ["anchor", "cross-vendor"])
 def test_matrices_for_any_card_say_which_need_an_official_image(name: str) -> None:
     text = (MATRICES / f"{name}.yaml").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.store.quick_check import ReadBySchema, check_line, hash_holds, read_line
+from harness.store.quick_check import ReadBySchema, check_line, hash_holds, read_as_written, read_line
 from harness.store.record_line import canonical, from_json
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -127,3 +127,10 @@ def test_a_line_that_is_no_record_is_refused_by_the_reader_too() -> None:
     for _, changes in WRONG:
         with pytest.raises(ValueError, match=r"\$|unknown field|instead of"):
             read_line(signed({**json.loads(LINES[0]), **changes}))
+
+
+def test_only_the_bytes_that_this_program_writes_are_taken_as_written() -> None:
+    for line in LINES:
+        assert read_as_written(line) == from_json(json.loads(line))
+        assert read_as_written(line.replace(b'","', b'", "', 1)) is None
+        assert read_as_written(line.replace(b'"exit_code":0', b'"exit_code":1')) is None

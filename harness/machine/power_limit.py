@@ -1,0 +1,130 @@
+"""Power limits of cards for the time of a run. What was in force is written down before anything is changed.
+
+A limit outlives the process that set it. So the old one is on disk first, and whoever starts next and holds the
+machine's lock puts it back, however the process before it died.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import MachineError
+from harness.machine.vendors import VENDORS
+from harness.store.files import make_folder, write_whole
+from harness.values.facts import Device
+from harness.values.failure import Failure, Phase, Reason
+from harness.values.protocols import Vendor
+from harness.values.record import Check, Proof
+
+NAME = "power-limits.json"
+TOLERANCE_W = 1.0
+"""Drivers round to whole watts and less."""
+OPTION = "--set-power-limit"
+
+
+class PowerLimits:
+    """Sets and puts back, one run at a time.
+
+    Args:
+        state: folder of what has to survive a crash.
+        allowed: whether the user said that limits may be changed.
+    """
+
+    def __init__(self, state: Path, *, allowed: bool, vendors: Mapping[str, Vendor] = VENDORS) -> None:
+        self._file = state / NAME
+        self._allowed = allowed
+        self._vendors = vendors
+
+    def refusal(self, devices: Sequence[Device], watts: float) -> Failure | None:
+        """Why a cell with this limit cannot be run; None where it can. Changes nothing."""
+        if not self._allowed:
+            return _refused("limits are changed only where that is asked for", f"Add {OPTION} to the command.")
+        for device in devices:
+            found = self._vendors[device.vendor].power_range(device)
+            if isinstance(found, str):
+                return _refused(f"{device.name}: {found}", "Leave power_limit_w out, or see to that.")
+            if not found.least_w - TOLERANCE_W <= watts <= found.most_w + TOLERANCE_W:
+                text = f"{device.name}: {watts:g} W is outside of {found.least_w:g} to {found.most_w:g} W"
+                return _refused(text, "Choose a limit that its driver takes.")
+        return None
+
+    @contextmanager
+    def during(self, devices: Sequence[Device], watts: float) -> Iterator[Callable[[], Check | Failure]]:
+        """Hold these devices to a limit until the block is left, then put back what was in force.
+
+        Yields:
+            Says, when called at the end of the run, whether the limit was in force: a check, or a failure.
+        """
+        problem = self._begin(devices, watts)
+        try:
+            yield lambda: problem or self._held(devices, watts)
+        finally:
+            told = self.restore()
+            if self._file.exists():
+                raise MachineError(
+                    "; ".join(told),
+                    where="power limit",
+                    remedy="Put it back by hand (`nvidia-smi -pl`, or power1_cap in sysfs); the next start tries too.",
+                )
+
+    def restore(self) -> tuple[str, ...]:
+        """Put back what an earlier run, or an earlier start, found in force; what was done, for people."""
+        try:
+            before = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return ()
+        told, kept = [], []
+        present = [device for vendor in self._vendors.values() for device in vendor.discover()]
+        for entry in before:
+            device = next((d for d in present if (d.vendor, d.pci, d.name) == _place(entry)), None)
+            problem = "it is not there" if device is None else ""
+            if device is not None and not self._in_force(device, float(entry["watts"])):
+                problem = self._vendors[device.vendor].set_power_limit(device, float(entry["watts"]))
+            if problem:
+                kept.append(entry)
+            told.append(f"{entry['name']}: power limit of {entry['watts']:g} W " + (problem or "is in force again"))
+        if kept:
+            write_whole(self._file, json.dumps(kept).encode())
+        else:
+            self._file.unlink(missing_ok=True)
+        return tuple(told)
+
+    def _begin(self, devices: Sequence[Device], watts: float) -> Failure | None:
+        ranges = [(device, self._vendors[device.vendor].power_range(device)) for device in devices]
+        for device, found in ranges:
+            if isinstance(found, str):
+                return _refused(f"{device.name}: {found}", "See to that, and start again.")
+        make_folder(self._file.parent)
+        before = [
+            {"vendor": d.vendor, "pci": d.pci, "name": d.name, "watts": found.now_w}
+            for d, found in ranges
+            if not isinstance(found, str)
+        ]
+        write_whole(self._file, json.dumps(before).encode())
+        for device in devices:
+            if problem := self._vendors[device.vendor].set_power_limit(device, watts):
+                return _refused(f"{device.name}: {problem}", "See to that, and start again.")
+        return None
+
+    def _in_force(self, device: Device, watts: float) -> bool:
+        found = self._vendors[device.vendor].power_range(device)
+        return not isinstance(found, str) and abs(found.now_w - watts) <= TOLERANCE_W
+
+    def _held(self, devices: Sequence[Device], watts: float) -> Check | Failure:
+        for device in devices:
+            found = self._vendors[device.vendor].power_range(device)
+            if isinstance(found, str) or abs(found.now_w - watts) > TOLERANCE_W:
+                now = found if isinstance(found, str) else f"{found.now_w:g} W at the end"
+                return _refused(f"{device.name}: {now}, asked for {watts:g} W", "Let nothing else set power limits.")
+        return Check(name="power_limit", proof=Proof.PROVEN, evidence=f"{watts:g} W in force at the end of the run")
+
+
+def _place(entry: Mapping[str, object]) -> tuple[object, object, object]:
+    return entry.get("vendor"), entry.get("pci"), entry.get("name")
+
+
+def _refused(detail: str, remedy: str) -> Failure:
+    return Failure(phase=Phase.PREPARE, reason=Reason.POWER_LIMIT, detail=detail[:300], remedy=remedy)
