@@ -1,7 +1,7 @@
 """One cell over builds and days: a value for each start of the harness and build, and where the level changed.
 
-The start is the unit, not the run: runs of one start share the day, the driver, the temperature of the room and whatever
-else differs from day to day (docs/publishing.md).
+The start is the unit, not the run: runs of one start share the day, the driver, the temperature of the room and
+whatever else differs from day to day (docs/publishing.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A published site over HTTP: its manifest first, then exactly the files that it names, within bounds, each by its hash.
+"""A published site over HTTP: its manifest, then exactly the files that it names, within bounds, each by its hash.
 
 Whoever runs the server is a stranger. Nothing is read beyond what the manifest says, no redirection leaves the server
 that was named, and no name of his becomes a path outside of the given folder.
@@ -46,7 +46,7 @@ class FetchedSite:
 class _SameServer(urllib.request.HTTPRedirectHandler):
     """Follows redirections within the server that was named only."""
 
-    def redirect_request(
+    def redirect_request(  # noqa: PLR0917 - the signature is that of the standard library
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)

@@ -47,7 +47,7 @@ def contribute(request: ContributeRequest, workspace: Workspace | None = None) -
 
     Raises:
         InputError: there is no such report or clone, the clone holds uncommitted changes, or the records contradict
-            those that are there. CellsFailedError: the results may not be published. In both cases the clone is as it was.
+            those that are there. CellsFailedError: the results may not be published. The clone is then as it was.
         MachineError: git refuses; what it says is shown.
     """
     workspace, display = workspace or find_workspace(), Display()
@@ -157,7 +157,9 @@ def _commit(clone: Path, branch: str, merged: Path, target: Path, *, message: st
         (target / ".lock").unlink(missing_ok=True)
         _git(clone, "add", "--all", "--", place)
         if not _git(clone, "status", "--porcelain", "--", place):
-            raise InputError("all of it is there already", where=str(target), remedy="There is nothing to contribute.")
+            raise InputError(  # noqa: TRY301 - one way back for all
+                "all of it is there already", where=str(target), remedy="There is nothing to contribute."
+            )
         _git(clone, "commit", "--quiet", "--message", message, "--", place)
     except (InputError, MachineError, OSError) as error:
         _git(clone, "reset", "--quiet", "--", place)

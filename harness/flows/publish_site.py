@@ -202,7 +202,7 @@ def published_copy(name: str, folder: Path, target: Path, redaction: Redaction, 
     return struck
 
 
-def _take(
+def _take(  # noqa: PLR0917 - one report with all that is needed for it
     name: str,
     folder: Path,
     partial: Path,

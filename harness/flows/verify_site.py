@@ -158,7 +158,8 @@ def _tell(found: Verified, display: Display, *, where: str, as_json: bool) -> No
         return
     display.say(
         f"verified: {found.files} files have the hashes of the manifest; {found.records} records with {found.samples} "
-        f"samples in {found.reports} report{'s' * (found.reports != 1)} are as they were measured, and every page follows from them"
+        f"samples in {found.reports} report{'s' * (found.reports != 1)} are as they were measured, and every page "
+        "follows from them"
     )
     if found.signed_by:
         display.say(f"signed by {found.signed_by}")

@@ -35,7 +35,8 @@ $navigation
 $content
 </main>
 <footer><p>Made from the records by llama-bench-harness. No page of this site asks anybody for anything. \
-<code>./bench verify</code> with its address or folder checks every file, and every number against the samples.</p></footer>
+<code>./bench verify</code> with its address or folder checks every file, and every number against the samples.</p>\
+</footer>
 $script
 </body>
 </html>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from harness.analysis.cell_history import CellHistory, Start
 from harness.report.site.content import count
@@ -53,9 +54,10 @@ def write(
 def _method(histories: Sequence[CellHistory]) -> str:
     examined = sum(len(history.starts) >= FEWEST for history in histories)
     said = (
-        "One point is one start of the harness with one build: the median over its runs with its 95 % interval. A change "
-        "of level is shown where the ranks before and after it are further apart than in 95 % of random orders of the "
-        f"same points, and by more than 1 %; that takes at least {FEWEST} starts, {FEWEST_BESIDE} of them on each side."
+        "One point is one start of the harness with one build: the median over its runs with its 95 % interval. A "
+        "change of level is shown where the ranks before and after it are further apart than in 95 % of random orders "
+        f"of the same points, and by more than 1 %; that takes at least {FEWEST} starts, {FEWEST_BESIDE} of them on each "
+        "side."
     )
     if not examined:
         return f"{said} None of these histories is that long yet: no change can be shown, and none can be ruled out."
@@ -101,7 +103,7 @@ def _chart(history: CellHistory) -> Chart:
     first = _day(history.starts[0])
     ends = [0, *(change.at for change in history.changes), len(history.starts)]
     series = []
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         own = history.starts[start:end]
         days = f"{own[0].started_utc[:10]} to {own[-1].started_utc[:10]}"
         builds = own[0].build if own[0].build == own[-1].build else f"{own[0].build} to {own[-1].build}"
