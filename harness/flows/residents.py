@@ -32,14 +32,13 @@ _ENDS_S = 60.0
 
 
 class Neighbours:
-    """The servers of one run. `failure` says why one of them is not there, or did not stay."""
+    """The servers of one run. `trouble` says why one of them is not there, or did not stay."""
 
     def __init__(self, servers: tuple[_Server, ...], problem: Failure | None = None) -> None:
         self._servers = servers
         self._problem = problem
 
-    @property
-    def failure(self) -> Failure | None:
+    def trouble(self) -> Failure | None:
         """Why the run does not have, or did not keep, what was to be beside it; None where all is well."""
         return self._problem or next((each.failure for each in self._servers if each.failure), None)
 
@@ -68,11 +67,11 @@ def residents(
                 break
             servers.append(made)
             setting.journal("creating", {"container": made.spec.name, "beside": spec.name, "model": name})
-            made.start(timeout_s=2 * timeout_s, cancel=cancel, sampler=sampler)
+            made.start(timeout_s=(1 + len(cell.beside)) * timeout_s, cancel=cancel, sampler=sampler)
             if not made.wait_ready(timeout_s=timeout_s, cancel=cancel):
                 break
         found = Neighbours(tuple(servers), problem)
-        if servers and found.failure is None:
+        if servers and found.trouble() is None:
             if sampler is not None:
                 sampler.beside([each.container_id for each in servers])
             cancel.wait(SETTLE_S)

@@ -197,10 +197,10 @@ def run_once(
     setting.journal("creating", {"container": spec.name, "run": run.key, "round": run.round, "attempt": run.attempt})
     started_utc, timeout_s = utc_now(), _timeout_s(run, timeouts)
     with residents(spec, first, setting, timeout_s=timeout_s, cancel=cancel, sampler=sampler) as neighbours:
-        if neighbours.failure is not None:
+        if (missing := neighbours.trouble()) is not None:
             if client is not None:
                 client.close()
-            failed = failed_without_container(run, neighbours.failure, setting)
+            failed = failed_without_container(run, missing, setting)
             return replace(failed, started_utc=started_utc, beside=neighbours.told())
         begin = time.monotonic_ns()
         ended, heard = in_container(setting.engine, spec, client, timeout_s=timeout_s, cancel=cancel, sampler=sampler)
@@ -230,8 +230,7 @@ def run_once(
     before = prepared.checks_before(first)
     outcomes = tuple(replace(o, checks=(*before, *o.checks)) if o.checks else o for o in outcomes)
     outcomes = tuple(explained(outcome, ended) for outcome in outcomes)
-    if neighbours.failure is not None:
-        gone = neighbours.failure
+    if (gone := neighbours.trouble()) is not None:
         outcomes = tuple(replace(o, samples_ns=(), series={}, failure=o.failure or gone) for o in outcomes)
     if exchanged := _exchanged(run, setting):
         outcomes = tuple(replace(outcome, samples_ns=(), failure=exchanged) for outcome in outcomes)
