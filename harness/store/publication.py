@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.formats.strict_json import JsonError, loads
-from harness.store.records import MAX_LINE_BYTES, canonical
+from harness.store.record_line import MAX_LINE_BYTES, canonical
 from harness.store.redaction import Redaction
 from harness.store.sessions import content_sha256
 
