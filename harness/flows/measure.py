@@ -29,7 +29,6 @@ from harness.machine.facts import cpu_model, physical_cores, read_machine_facts
 from harness.machine.identity import checked_name, machine_name
 from harness.machine.locks import lock_folder, measuring_lock
 from harness.machine.vendors import discover_devices
-from harness.report.report import write_report
 from harness.store.records import RecordStore
 from harness.values.facts import MachineFacts
 
@@ -90,6 +89,9 @@ def measure_plan(
         finally:
             campaign.close()
     if store.machines():
+        # A quarter of what a start has to import, and not needed before its first container.
+        from harness.report.report import write_report  # noqa: PLC0415
+
         report = write_report(store.folder, simulated=store.simulated)
         display.say(f"report: {shown_path(report, workspace)}")
     _finish(campaign, interrupts, len(plan.cells))
