@@ -51,8 +51,11 @@ def verify_any(what: str, *, as_json: bool = False, signers: str = "", workspace
     list_ = workspace.cwd / Path(signers).expanduser() if signers else None
     if is_address(what):
         with tempfile.TemporaryDirectory(prefix="llama-bench-verify-") as folder:
-            with display.step(f"fetching {what}") as step:
-                fetched = fetch_site(what, Path(folder), progress=step)
+            if as_json:
+                fetched = fetch_site(what, Path(folder))
+            else:
+                with display.step(f"fetching {what}") as step:
+                    fetched = fetch_site(what, Path(folder), progress=step)
             _tell(verify_site(Path(folder), workspace, signers=list_), display, where=what, as_json=as_json)
             for remark in fetched.remarks if not as_json else ():
                 display.say(f"  {remark}")

@@ -19,8 +19,9 @@ from harness.store.manifest import PublishedReport
 from harness.values.backend import BACKENDS
 from harness.values.result_row import ResultRow, Trust
 
-RESULT_COLUMNS = ("Model", "Test", "Backend", "Device", "Tokens/s (95 % interval)", "Proof")
-RIGHT = (4,)
+RESULT_COLUMNS = ("Model", "Test", "Tokens/s (95 % interval)", "Backend", "Device", "Proof")
+"""The number stands early: a narrow window shows the first columns."""
+RIGHT = (2,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +113,9 @@ def result_cells(row: ResultRow) -> tuple[str, ...]:
     return (
         row.model_title,
         row.test,
+        rate_shown(row),
         backend + (f" #{row.label}" if row.label else ""),
         row.device,
-        rate_shown(row),
         proof + remark,
     )
 

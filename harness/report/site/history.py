@@ -56,8 +56,8 @@ def _method(histories: Sequence[CellHistory]) -> str:
     said = (
         "One point is one start of the harness with one build: the median over its runs with its 95 % interval. A "
         "change of level is shown where the ranks before and after it are further apart than in 95 % of random orders "
-        f"of the same points, and by more than 1 %; that takes at least {FEWEST} starts, {FEWEST_BESIDE} of them on "
-        "each side."
+        f"of the same points, and by more than 1 %; that takes at least {FEWEST} starts, {FEWEST_BESIDE} on each "
+        "side."
     )
     if not examined:
         return f"{said} None of these histories is that long yet: no change can be shown, and none can be ruled out."

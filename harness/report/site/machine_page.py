@@ -26,7 +26,7 @@ def write(content: SiteContent, name: str, own: Own) -> str:
     ]
     parts = [
         heading("What it is"),
-        frame.table(("", ""), _facts(own), label="Facts"),
+        frame.table(("Fact", "Value"), _facts(own), label="Facts"),
         heading("Results"),
         frame.table((*RESULT_COLUMNS, "Matrix"), results, right=RIGHT, label="Results"),
         heading("Starts of the harness"),
