@@ -9,10 +9,12 @@ from invoke import Context, task
 
 from tasks_comparing import bisect, compare
 from tasks_predicting import fit, whatif, wins
-from tasks_sharing import export, import_, merge
+from tasks_sharing import contribute, export, import_, merge, publish, verify
 from tasks_told import told as _told
 
-__all__ = ["bisect", "compare", "export", "fit", "import_", "merge", "whatif", "wins"]
+__all__ = [
+    "bisect", "compare", "contribute", "export", "fit", "import_", "merge", "publish", "verify", "whatif", "wins",
+]  # fmt: skip
 
 
 @task(
@@ -49,7 +51,8 @@ def matrix(
     set_power_limit: bool = False,
 ) -> None:
     """Measure everything that a matrix file names, and write its report. Continues where it stopped."""
-    from harness.flows.measure import MeasureRequest, measure
+    from harness.flows.measure import measure
+    from harness.flows.measure_request import MeasureRequest
     from harness.flows.strategy import read_budget, read_price
 
     measure(
@@ -182,15 +185,6 @@ def reproduce(
             gate_wait_s=float(gate_wait),
         )
     )
-
-
-@task(positional=["folder"], help={"folder": "a folder under reports/", "json": "print the findings as JSON"})
-@_told
-def verify(_context: Context, folder: str, json: bool = False) -> None:
-    """Check a report's folder offline: records, hashes, journal, and every number of the report from the samples."""
-    from harness.flows.verify import verify as verify_folder
-
-    verify_folder(folder, as_json=json)
 
 
 @task(help={"file": "look only at what this matrix file needs", "json": "print the findings as JSON"})

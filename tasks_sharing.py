@@ -1,4 +1,4 @@
-"""Tasks that share results: merging those of many machines, taking in those of others, giving ours to others."""
+"""Tasks that share results: merging, taking in those of others, giving ours to others, publishing, and checking."""
 
 from __future__ import annotations
 
@@ -61,3 +61,86 @@ def import_(_context: Context, file: str, out: str = "imported", source: str = "
     from harness.flows.import_results import ImportRequest, import_results
 
     import_results(ImportRequest(file=file, out=out, source=source, device=device))
+
+
+@task(
+    positional=[],
+    iterable=["declare", "strike"],
+    help={
+        "reports": "names under reports/, with commas between them (default: all that hold records)",
+        "out": "folder of the site; a site that is there is replaced",
+        "title": "of the site",
+        "declare": "REPORT:KIND=REASON: say openly what speaks against publishing; may be repeated",
+        "strike": "a further word to strike out of records; may be repeated",
+        "key": "SSH key to sign the manifest with",
+    },
+)
+@_told
+def publish(
+    _context: Context,
+    reports: str = "",
+    out: str = "site",
+    title: str = "llama.cpp benchmarks",
+    declare: list[str] | None = None,
+    strike: list[str] | None = None,
+    key: str = "",
+) -> None:
+    """Write a static site over all reports: an index, a page a matrix and a machine, a manifest with every hash."""
+    from harness.flows.publish_site import PublishRequest
+    from harness.flows.publish_site import publish as publish_site
+
+    publish_site(
+        PublishRequest(
+            reports=tuple(name for name in reports.split(",") if name.strip()),
+            out=out,
+            title=title,
+            declare=tuple(declare or ()),
+            strike=tuple(strike or ()),
+            key=key,
+        )
+    )
+
+
+@task(
+    positional=["report"],
+    iterable=["declare", "strike"],
+    help={
+        "report": "a folder, or a name under reports/",
+        "to": "your clone of the repository of results",
+        "branch": "name of the new branch (default: of the report, the machine and the time)",
+        "declare": "REPORT:KIND=REASON: say openly what speaks against publishing; may be repeated",
+        "strike": "a further word to strike out of records; may be repeated",
+    },
+)
+@_told
+def contribute(
+    _context: Context,
+    report: str,
+    to: str,
+    branch: str = "",
+    declare: list[str] | None = None,
+    strike: list[str] | None = None,
+) -> None:
+    """Put a machine's results, checked and redacted, into a clone of a repository as a commit on a new branch."""
+    from harness.flows.contribute import ContributeRequest
+    from harness.flows.contribute import contribute as contribute_report
+
+    contribute_report(
+        ContributeRequest(report=report, to=to, branch=branch, declare=tuple(declare or ()), strike=tuple(strike or ()))
+    )
+
+
+@task(
+    positional=["folder"],
+    help={
+        "folder": "a folder under reports/, a site's folder, or the address of a site",
+        "signers": "file of allowed signers: the site has to be signed by one of them",
+        "json": "print the findings as JSON",
+    },
+)
+@_told
+def verify(_context: Context, folder: str, signers: str = "", json: bool = False) -> None:
+    """Check a report or a site: records, hashes, journal, and every number and page again from the samples."""
+    from harness.flows.verify_site import verify_any
+
+    verify_any(folder, as_json=json, signers=signers)

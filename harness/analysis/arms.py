@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.comparability import differences
+from harness.analysis.comparability import beside, differences
 from harness.analysis.results import CellResult, MachineResults
 from harness.values.cell import PARAMETERS
 
-FIELDS = ("backend", "image", "model", "device", *PARAMETERS)
+FIELDS = ("backend", "image", "model", "device", "beside", *PARAMETERS)
 """What can tell two arms of one matrix apart."""
 
 ENTAILED = {"backend": frozenset({"image", "n_gpu_layers"})}
@@ -45,7 +45,8 @@ def setting(result: CellResult) -> dict[str, object]:
     """What was asked for, by field, without label and test."""
     cell = result.cell
     fields = {"backend": cell.backend, "image": cell.image, "model": cell.model, "device": cell.device}
-    return {**fields, **cell.params}
+    alone = {} if not cell.beside else {"beside": beside(cell)}
+    return {**fields, **alone, **cell.params}
 
 
 def differing(first: CellResult, second: CellResult) -> tuple[str, ...]:

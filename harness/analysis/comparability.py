@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.analysis.results import CellResult
-from harness.values.cell import PARAMETERS
+from harness.values.cell import PARAMETERS, Cell
 from harness.values.record import Proof
 
 KINDS = ("ranked", "synthetic", "software")
@@ -19,6 +19,11 @@ def kind(result: CellResult) -> str:
     if result.software:
         return "software"
     return "synthetic" if result.synthetic else "ranked"
+
+
+def beside(cell: Cell) -> str:
+    """The models that were resident meanwhile, as one word; empty for none."""
+    return "+".join(cell.beside) + (" at work" if cell.beside_busy else "")
 
 
 def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
@@ -43,6 +48,7 @@ def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
         ("n_gen", result.cell.test.n_gen),
         ("n_depth", result.cell.test.n_depth),
         ("sustained", result.cell.test.sustained_s),
+        ("beside", beside(result.cell)),
     ]
     mode = result.cell.params.get("split_mode")
     split = result.n_devices > 1 and mode != "none"

@@ -7,8 +7,8 @@ runs on few threads):
 
 Prompt processing takes operations over the peak that the device has for them, times an efficiency. Efficiencies and
 overheads have one value a backend and vendor, drawn towards a common one where there are few devices; the overhead
-falls with the year of the architecture, and differs for memory of stacked dies. All on the log scale, with weights that
-make outliers count less and a device that was posted often count once.
+falls with the year of the architecture until 2022, and differs for memory of stacked dies. All on the log scale, with
+weights that make outliers count less and a device that was posted often count once.
 
 Intervals are jackknife+ (Barber, Candes, Ramdas, Tibshirani, Annals of Statistics 49, 2021) over devices left out one
 at a time: no shape of the errors is assumed. Architectures that are far from the others' have wider ones of their own.
@@ -60,6 +60,9 @@ INTRODUCED = MappingProxyType(
     }
 )
 """Year in which the first device of an architecture was sold."""
+SETTLED = 2022
+"""Year from which the overhead is taken to stay as it is: what a kernel waits for to start has not become shorter with
+each generation since, and a line through the years before would promise that it goes on."""
 STACKED_GB_S = 1300
 STACKED = frozenset({"Pascal sm_60", "Volta sm_70", "Ampere sm_80", "Hopper sm_90", "Blackwell sm_100"})
 """Architectures with stacked memory (HBM): much bandwidth, a lower clock, and a longer way to it."""
@@ -123,7 +126,7 @@ def point(
         family=architecture,
         bandwidth=math.log(bandwidth_gb_s or sheet.bandwidth_gb_s),
         compute=math.log(compute * compute_share),
-        year=(INTRODUCED[architecture] - 2021) / 4,
+        year=(min(INTRODUCED[architecture], SETTLED) - 2021) / 4,
         stacked=sheet.architecture in STACKED,
         flash_attn=flash_attn,
         unlike=architecture in UNLIKE,

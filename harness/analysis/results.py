@@ -32,7 +32,7 @@ from harness.values.cell import Cell
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
 from harness.values.failure import Failure
 from harness.values.measurement import CONTEXT
-from harness.values.record import Check, Outcome, Record
+from harness.values.record import Beside, Check, Outcome, Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,7 @@ class CellResult:
         invalid: runs that broke a rule of validity. set_aside: valid runs of rounds that were repeated all the same.
         observed: what the telemetry of the counted runs says of its timed part.
         n_devices: how many devices the container was given.
+        beside: the models that were resident beside its counted runs, one for each run and model.
     """
 
     cell: Cell
@@ -84,6 +85,7 @@ class CellResult:
     set_aside: int = 0
     observed: tuple[Observed, ...] = ()
     n_devices: int = 1
+    beside: tuple[Beside, ...] = ()
 
     @property
     def synthetic(self) -> bool:
@@ -289,6 +291,7 @@ def _cell_result(cell: Cell, session: Session, picked: Picked) -> CellResult:
         image=next((image for image in session.images if image.name == cell.image), None),
         model=next((model for model in session.models if model.name == cell.model), None),
         device=any_record.device if any_record else cell.device,
+        beside=tuple(each for record in counted for each in record.beside),
         n_devices=len(any_record.devices) or 1 if any_record else 1,
         runs=tuple(runs),
         failures=tuple(failures),

@@ -25,9 +25,10 @@ from harness.flows.console import Display
 from harness.flows.engines import open_engine
 from harness.flows.interrupts import Interrupts
 from harness.flows.journalling import JournalledImages, journalled_probe
-from harness.flows.measure import MeasureRequest, shown_path, this_machine
+from harness.flows.measure import this_machine
+from harness.flows.measure_request import MeasureRequest
 from harness.flows.two_arms import parse_setting
-from harness.flows.workspace import Workspace, find_workspace
+from harness.flows.workspace import Workspace, find_workspace, shown_path
 from harness.matrix.strategies.bisection import Narrowed, most_steps, narrow
 from harness.stats.sides import Side, confidence_of_looks, halfway, side_of, well_beyond
 from harness.stats.verdicts import Comparison

@@ -13,7 +13,8 @@ from harness.analysis.results import CellResult, read_results
 from harness.errors import CellsFailedError
 from harness.flows.console import Display
 from harness.flows.interrupts import Interrupts
-from harness.flows.measure import MeasureRequest, measure_plan
+from harness.flows.measure import measure_plan
+from harness.flows.measure_request import MeasureRequest
 from harness.flows.read_matrix import read_matrix
 from harness.flows.workspace import Workspace
 from harness.matrix.strategies.rounds import Wanted

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from harness.flows.console import Display, RunsDisplay
@@ -154,6 +155,8 @@ class Campaign:
         self._warm_page_cache(run)
         cell, placed = run.cells[0], self.history.placed.get(run.key)
         resident = resident_bytes(cell, self.setting.prepared.model(cell), placed)
+        beside = [replace(cell, model=name) for name in cell.beside]
+        resident += sum(resident_bytes(each, self.setting.prepared.model(each), None) for each in beside)
         with powered(cell, self.setting) as checked, self._watching(cell) as sampler:
             gate = self.setting.gate(sampler.latest if sampler else tuple, resident)
             with self.interrupts.during_run():

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
+from harness.flows.console import Display
 from harness.flows.setting import Setting
-from harness.machine.power_limit import OPTION
+from harness.machine.power_limit import OPTION, PowerLimits
 from harness.values.cell import POWER_LIMIT, Cell
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.record import Outcome, Record
+
+
+def power_limits(state: Path, display: Display, *, allowed: bool) -> PowerLimits:
+    """Who sets power limits; what a start that was killed left in force is put back first.
+
+    Args:
+        state: folder of what survives a crash. allowed: whether the user said that limits may be changed.
+    """
+    power = PowerLimits(state, allowed=allowed)
+    for line in power.restore():
+        display.say(f"an earlier start was killed under a power limit: {line}")
+    return power
 
 
 def power_refusal(cell: Cell, setting: Setting) -> Failure | None:

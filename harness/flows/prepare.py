@@ -32,7 +32,7 @@ from harness.values.container import Passthrough
 from harness.values.facts import Device, EngineFacts, ImageFacts, ModelFacts
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.matrix import Matrix
-from harness.values.measurement import BENCH, MEASUREMENTS
+from harness.values.measurement import BENCH, LATENCY, MEASUREMENTS
 from harness.values.protocols import ImageStore
 from harness.values.record import Check
 
@@ -68,13 +68,22 @@ class Prepared:
     logits: Mapping[str, Path | Failure] = field(default_factory=dict)
     text: Path | None = None
 
+    @property
+    def simulated(self) -> bool:
+        """Whether any image, device or model is made for tests."""
+        devices = [d for target in self.targets.values() if isinstance(target, Target) for d in target.devices]
+        images = [image for image in self.images.values() if isinstance(image, ImageFacts)]
+        models = [model for model in self.models.values() if isinstance(model, ModelFacts)]
+        facts: tuple[Device | ImageFacts | ModelFacts, ...] = (*devices, *images, *models)
+        return any(fact.simulated for fact in facts)
+
     def failure(self, cell: Cell) -> Failure | None:
         """Why this cell cannot be run at all; None where it can."""
         for found in (
             self.targets[cell.backend, cell.device],
             self.images.get(cell.image),
             self.listed.get((cell.backend, cell.device, cell.image)),
-            *(self.models.get(name) for name in (cell.model, cell.test.draft) if name),
+            *(self.models.get(name) for name in (cell.model, cell.test.draft, *cell.beside) if name),
             self.logits.get(cell.id),
         ):
             if isinstance(found, Failure):
@@ -135,6 +144,7 @@ def _with_binaries(facts: ImageFacts, store: ImageStore, workspace: Workspace) -
 def _with_programs(facts: ImageFacts, cells: Sequence[Cell], probe: Probe, workspace: Workspace) -> ImageFacts:
     """The image with the options of the programs that its cells need beside llama-bench."""
     needed = {MEASUREMENTS[c.test.measurement].program for c in cells} - {MEASUREMENTS[BENCH].program}
+    needed |= {MEASUREMENTS[LATENCY].program for c in cells if c.beside}
     programs = {
         program: program_options(facts.id, facts.binary_dir, program, probe=probe, cache=workspace.cache)
         for program in sorted(needed)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.analysis.results import MachineResults, read_results
+from harness.analysis.publishable import objections, undeclared
+from harness.analysis.results import read_results
 from harness.artifacts.models import prepare_model
 from harness.errors import BenchError, CellsFailedError, InputError
 from harness.flows.console import Display
 from harness.flows.read_matrix import read_matrix
 from harness.flows.workspace import Workspace, find_workspace
 from harness.report.report import write_report
+from harness.store.declarations import read_declarations
 
 
 def rebuild_report(file: str, *, publish: bool) -> None:
@@ -31,7 +33,7 @@ def rebuild_report(file: str, *, publish: bool) -> None:
     display.say(f"report: {report}")
     if publish:
         machines = read_results(folder)
-        problems = [problem for machine in machines for problem in _objections(machine)]
+        problems = [str(found) for found in undeclared(objections(machines), read_declarations(folder))]
         if not any(cell.simulated for machine in machines for cell in machine.cells):
             problems += _paths_told(folder)
             problems += _changed_models(file, folder, workspace, display)
@@ -39,7 +41,7 @@ def rebuild_report(file: str, *, publish: bool) -> None:
             display.say(f"  {problem}")
         if problems:
             raise CellsFailedError(f"not ready to be published: {len(problems)} objections", where=str(folder))
-        display.say("ready to be published")
+        display.say("ready to be published: ./bench publish, or ./bench contribute (docs/publishing.md)")
 
 
 def find_report_folder(file: str, workspace: Workspace) -> Path:
@@ -52,21 +54,6 @@ def find_report_folder(file: str, workspace: Workspace) -> Path:
         if (candidate / "records").is_dir() or (candidate / "imports").is_dir():
             return candidate
     return workspace.reports / read_matrix(file, workspace).matrix.name
-
-
-def _objections(results: MachineResults) -> list[str]:
-    name = results.machine.machine
-    found = []
-    for result in results.cells:
-        if result.simulated:
-            found.append(f"{name}: {result.cell.id} is simulated")
-        if not result.complete and not result.failures:
-            found.append(f"{name}: {result.cell.id} is not finished")
-        if result.screening:
-            found.append(f"{name}: {result.cell.id} is screening: measure it with the preset standard or rigorous")
-    if any((session.harness_source or "-dirty").endswith("-dirty") for session in results.sessions):
-        found.append(f"{name}: measured by a harness whose changes are in no commit")
-    return found
 
 
 def _paths_told(folder: Path) -> list[str]:

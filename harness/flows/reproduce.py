@@ -28,13 +28,14 @@ from harness.analysis.results import CellResult, MachineResults, read_results
 from harness.errors import CellsFailedError, InputError
 from harness.flows.console import Display
 from harness.flows.interrupts import Interrupts
-from harness.flows.measure import MeasureRequest, look, measure_plan, shown_path
+from harness.flows.measure import look, measure_plan
+from harness.flows.measure_request import MeasureRequest
 from harness.flows.prepare import Prepared
 from harness.flows.publish import find_report_folder
 from harness.flows.read_matrix import Plan, read_matrix
 from harness.flows.run_once import utc_now
 from harness.flows.source_version import source_version
-from harness.flows.workspace import CHECKOUT, Workspace, find_workspace
+from harness.flows.workspace import CHECKOUT, Workspace, find_workspace, shown_path
 from harness.report.report import write_report
 from harness.store.files import check_writable
 from harness.store.reproductions import (

@@ -13,6 +13,7 @@ from threading import Event
 from harness.artifacts.hashing import file_identity
 from harness.flows.observe import observed
 from harness.flows.prepare import Prepared
+from harness.flows.residents import residents
 from harness.flows.run_container import container_of, in_container, isolation
 from harness.flows.setting import Setting
 from harness.machine.devices import DEFAULT, SOFTWARE
@@ -77,6 +78,9 @@ def run_key(cells: Sequence[Cell], prepared: Prepared) -> str:
     if drivers:
         # Another driver is another thing under the same numbers. A CPU has none.
         identity["drivers"] = drivers
+    if first.beside:
+        hashes = [found.sha256 for name in first.beside if isinstance(found := prepared.models[name], ModelFacts)]
+        identity["beside"] = (hashes, first.beside_busy)
     if first.test.measurement != BENCH:
         against = prepared.models.get(first.test.against)
         base = against.sha256 if isinstance(against, ModelFacts) else ""
@@ -191,11 +195,17 @@ def run_once(
     client = measurement.client(run.cells, repetitions=repetitions, text=prepared.text)
     spec = container_of(run, argv, setting, client)
     setting.journal("creating", {"container": spec.name, "run": run.key, "round": run.round, "attempt": run.attempt})
-    started_utc, begin = utc_now(), time.monotonic_ns()
-    ended, heard = in_container(
-        setting.engine, spec, client, timeout_s=_timeout_s(run, timeouts), cancel=cancel, sampler=sampler
-    )
-    duration_ns = time.monotonic_ns() - begin
+    started_utc, timeout_s = utc_now(), _timeout_s(run, timeouts)
+    with residents(spec, first, setting, timeout_s=timeout_s, cancel=cancel, sampler=sampler) as neighbours:
+        if (missing := neighbours.trouble()) is not None:
+            if client is not None:
+                client.close()
+            failed = failed_without_container(run, missing, setting)
+            return replace(failed, started_utc=started_utc, beside=neighbours.told())
+        begin = time.monotonic_ns()
+        ended, heard = in_container(setting.engine, spec, client, timeout_s=timeout_s, cancel=cancel, sampler=sampler)
+        duration_ns = time.monotonic_ns() - begin
+        beside = neighbours.told()
     target, image, model = prepared.target(first), prepared.image(first), prepared.model(first)
     log = measurement.log(ended, verbose=warm_up)
     telemetry = None
@@ -220,6 +230,8 @@ def run_once(
     before = prepared.checks_before(first)
     outcomes = tuple(replace(o, checks=(*before, *o.checks)) if o.checks else o for o in outcomes)
     outcomes = tuple(explained(outcome, ended) for outcome in outcomes)
+    if (gone := neighbours.trouble()) is not None:
+        outcomes = tuple(replace(o, samples_ns=(), series={}, failure=o.failure or gone) for o in outcomes)
     if exchanged := _exchanged(run, setting):
         outcomes = tuple(replace(outcome, samples_ns=(), failure=exchanged) for outcome in outcomes)
     return Record(
@@ -257,4 +269,5 @@ def run_once(
         or any(device.simulated for device in target.devices),
         telemetry=telemetry,
         invalid=violations(telemetry),
+        beside=beside,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness.errors import InputError
+from harness.flows.prepare import Prepared
 from harness.matrix.rounds import round_order
 from harness.matrix.strategies import Strategy
 from harness.matrix.strategies.budget import Budget
@@ -15,6 +16,8 @@ from harness.matrix.strategies.max_context import MaxContext
 from harness.matrix.strategies.rounds import Rounds, Wanted, fixed
 from harness.matrix.strategies.until import Until
 from harness.stats.until import LOOKS
+from harness.values.cell import Cell
+from harness.values.facts import ModelFacts
 from harness.values.matrix import Matrix
 from harness.values.measurement import CONTEXT
 from harness.values.plan import Group
@@ -56,6 +59,12 @@ def read_price(text: str) -> float | None:
     if not 0 < price < float("inf"):
         raise InputError(f"{text!r} is no price", where="--price", remedy="Write it like 0.30, for a kilowatt-hour.")
     return price
+
+
+def context_limits(cells: Iterable[Cell], prepared: Prepared) -> dict[str, int | None]:
+    """Tokens that the model of each cell was trained for, by cell id; None where that is not known."""
+    known = {name: m.context_length for name, m in prepared.models.items() if isinstance(m, ModelFacts)}
+    return {cell.id: known.get(cell.model) for cell in cells}
 
 
 def choose_strategy(

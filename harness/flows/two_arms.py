@@ -11,7 +11,8 @@ from typing import Any
 
 from harness.errors import CellsFailedError, InputError
 from harness.flows.console import Display
-from harness.flows.measure import MeasureRequest, measure
+from harness.flows.measure import measure
+from harness.flows.measure_request import MeasureRequest
 from harness.flows.workspace import Workspace, find_workspace
 from harness.store.files import make_folder, write_whole
 from harness.values.cell import PARAMETERS

@@ -32,7 +32,7 @@ def verify(folder: str, *, as_json: bool = False, workspace: Workspace | None = 
         CellsFailedError: something is not as it was measured.
     """
     workspace, display = workspace or find_workspace(), Display()
-    path = find_report_folder(folder, workspace)
+    path = _named(folder, workspace)
     if not (path / "records").is_dir():
         raise InputError("holds no records", where=str(path), remedy="Name a folder such as reports/demo.")
     looked_at, findings = findings_of(path, workspace)
@@ -54,6 +54,27 @@ def verify(folder: str, *, as_json: bool = False, workspace: Workspace | None = 
             f"verified: {looked_at.records} records of {looked_at.sessions} sessions with {looked_at.samples} samples; "
             "hashes, journal and matrix file agree, and every line of report.md follows from the records"
         )
+
+
+def _named(text: str, workspace: Workspace) -> Path:
+    """The folder that a text names: a path, a name under `reports/`, or a matrix file's.
+
+    Raises:
+        InputError: there is none.
+    """
+    for candidate in (workspace.cwd / text, workspace.reports / text):
+        if candidate.is_dir():
+            return candidate
+    file = Path(text)
+    if any(
+        (place / name).is_file() for place in (workspace.cwd, workspace.matrices) for name in (file, f"{file}.yaml")
+    ):
+        return find_report_folder(text, workspace)
+    raise InputError(
+        "there is no such folder, neither here nor in reports/",
+        where=text or "verify",
+        remedy="Name a report's folder such as reports/demo, a site's folder, or the https:// address of a site.",
+    )
 
 
 def findings_of(folder: Path, workspace: Workspace) -> tuple[Audit, tuple[Finding, ...]]:

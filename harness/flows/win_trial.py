@@ -11,7 +11,8 @@ from typing import Any
 from harness.analysis.results import CellResult, MachineResults, read_results
 from harness.errors import CellsFailedError
 from harness.flows.console import Display
-from harness.flows.measure import MeasureRequest, measure
+from harness.flows.measure import measure
+from harness.flows.measure_request import MeasureRequest
 from harness.flows.read_matrix import Plan
 from harness.flows.workspace import Workspace
 from harness.formats.strict_yaml import load, read_bytes

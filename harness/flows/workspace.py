@@ -52,3 +52,8 @@ def find_workspace(environment: Mapping[str, str] = os.environ) -> Workspace:
         cache=cache,
         state=state,
     )
+
+
+def shown_path(path: Path, workspace: Workspace) -> str:
+    """A path as the user would write it."""
+    return str(path.relative_to(workspace.cwd)) if path.is_relative_to(workspace.cwd) else str(path)

@@ -6,7 +6,7 @@ import mmap
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.machine.cgroups import ContainerGroup
@@ -59,11 +59,17 @@ class HostProbe:
         self._clock = clock
         self._own_cpu_ns = own_cpu_ns
         self._group: ContainerGroup | None = None
+        self._others: tuple[ContainerGroup, ...] = ()
         self._seen: set[str] = set()
 
     def watch(self, container_id: str) -> None:
         """Look at this container too from now on; where it is not found, `missing` says so."""
         self._group = ContainerGroup.find(container_id, self._roots.sys / "fs/cgroup")
+
+    def beside(self, container_ids: Sequence[str]) -> None:
+        """Containers that this program runs beside it: what they use is ours and no other program's."""
+        root = self._roots.sys / "fs/cgroup"
+        self._others = tuple(group for each in container_ids if (group := ContainerGroup.find(each, root)))
 
     @property
     def missing(self) -> Mapping[str, str]:
@@ -82,7 +88,7 @@ class HostProbe:
             **self._cpu(),
             **self._memory(),
             **self._stalls(),
-            "own_cpu_ns": self._own_cpu_ns(),
+            "own_cpu_ns": self._own_cpu_ns() + sum(each.read().get("container_cpu_ns", 0) for each in self._others),
             **(self._container(self._group) if self._group else {}),
         }
         self._seen |= found.keys()

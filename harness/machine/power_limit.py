@@ -67,7 +67,7 @@ class PowerLimits:
                 raise MachineError(
                     "; ".join(told),
                     where="power limit",
-                    remedy="Put it back by hand (`nvidia-smi -pl`, or power1_cap in sysfs); the next start tries too.",
+                    remedy="Put it back by hand, with the tool of its driver; the next start tries too.",
                 )
 
     def restore(self) -> tuple[str, ...]:

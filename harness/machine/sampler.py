@@ -67,6 +67,7 @@ class Sampler:
         self._owners = _Owners(proc)
         self._container = ""
         self._container_ns: int | None = None
+        self._beside: tuple[str, ...] = ()
         self._devices: tuple[list[DeviceReading], ...] = tuple([] for _ in self._watched)
         self._host_readings: list[HostReading] = []
         self._problem = ""
@@ -96,6 +97,18 @@ class Sampler:
         self._container_ns = self._clock()
         self._container = container_id
 
+    def beside(self, container_ids: Sequence[str]) -> None:
+        """Containers that this program runs beside the run: their processes are not foreign, nor is what they use."""
+        self._host.beside(container_ids)
+        self._beside = tuple(container_ids)
+
+    def held_by(self, container_id: str) -> int | None:
+        """The most that a container's processes held on the devices of the run so far; None where drivers tell none."""
+        pairs = zip(self._watched, self._devices, strict=True)
+        found = [self._owners.most(tuple(seen), container_id) for watched, seen in pairs if watched.asked]
+        told = [most for most in found if most is not None]
+        return sum(told) if told else None
+
     def stop(self) -> Sampled:
         """End, with a last look; a second call changes nothing. Never raises, nor waits for a driver that hangs."""
         if self._ended is None:
@@ -123,7 +136,7 @@ class Sampler:
         )
 
     def _of(self, watched: Watched, readings: tuple[DeviceReading, ...]) -> SampledDevice:
-        foreign, own = self._owners.sort(readings, self._container)
+        foreign, own = self._owners.sort(readings, self._container, beside=self._beside)
         return SampledDevice(
             device=watched.device,
             asked=watched.asked,
@@ -188,20 +201,26 @@ class _Owners:
                 self._groups[process.pid] = text
 
     def sort(
-        self, readings: Sequence[DeviceReading], container_id: str
+        self, readings: Sequence[DeviceReading], container_id: str, *, beside: Sequence[str] = ()
     ) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
         """For each reading the number of foreign processes, and the memory of the container's own."""
-        foreign = tuple(self._foreign(reading, container_id) for reading in readings)
+        ours = (container_id, *beside)
+        foreign = tuple(self._foreign(reading, ours) for reading in readings)
         return foreign, tuple(self._own(reading, container_id) for reading in readings)
 
     def _is_own(self, pid: int, container_id: str) -> bool:
         return bool(container_id) and container_id in self._groups.get(pid, "")
 
-    def _foreign(self, reading: DeviceReading, container_id: str) -> int | None:
+    def most(self, readings: Sequence[DeviceReading], container_id: str) -> int | None:
+        """The most memory that a container's processes held in any reading."""
+        told = [held for reading in readings if (held := self._own(reading, container_id)) is not None]
+        return max(told, default=None)
+
+    def _foreign(self, reading: DeviceReading, ours: Sequence[str]) -> int | None:
         if reading.processes is None:
             return None
         known = [p for p in reading.processes if self._groups.get(p.pid)]
-        return sum(not self._is_own(p.pid, container_id) for p in known)
+        return sum(not any(self._is_own(p.pid, each) for each in ours) for p in known)
 
     def _own(self, reading: DeviceReading, container_id: str) -> int | None:
         if reading.processes is None:

@@ -106,6 +106,9 @@ def _measurements(document: Document, matrix: Matrix) -> Iterator[Problem]:
     for group in matrix.groups:
         name = group.measurement
         entry = document.data["cells"][group.index]
+        if "beside_load" in entry and not group.beside:
+            message = "says what the models beside it do, and `beside` names none"
+            yield document.problem(("cells", group.index, "beside_load"), message)
         for key in sorted(_UNFIT_KEYS.get(name, frozenset()) & set(entry)):
             yield document.problem(("cells", group.index, key), f"means nothing with `measure: {name}`; remove it")
         for value in as_list(entry.get("sustained", [])):

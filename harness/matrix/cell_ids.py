@@ -43,6 +43,8 @@ def cell_id(
     test: Test,
     given: Mapping[str, ParameterValue],
     label: str = "",
+    beside: tuple[str, ...] = (),
+    beside_busy: bool = False,
 ) -> str:
     """The id of a cell, with `given` the parameters that the matrix sets."""
     defaults = default_params(backend, given)
@@ -54,6 +56,8 @@ def cell_id(
         for name, parameter in PARAMETERS.items()
         if name in given and given[name] != defaults.get(name)
     ]
+    if beside:
+        marks.append(f"beside={'+'.join(beside)}" + (":busy" if beside_busy else ""))
     parts = [where, model, test.name] + ([",".join(marks)] if marks else [])
     return "/".join(parts) + (f"#{label}" if label else "")
 

@@ -114,6 +114,8 @@ def _crossed(group: CellGroup, n_threads: int) -> Iterator[Cell]:
                         test=test,
                         given=given,
                         label=label,
+                        beside=group.beside,
+                        beside_busy=group.beside_busy,
                     ),
                     label=label,
                     backend=group.backend,
@@ -122,4 +124,6 @@ def _crossed(group: CellGroup, n_threads: int) -> Iterator[Cell]:
                     device=device,
                     params=params,
                     test=test,
+                    beside=group.beside,
+                    beside_busy=group.beside_busy,
                 )

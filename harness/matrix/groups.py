@@ -66,6 +66,8 @@ def parse_group(index: int, entry: Mapping[str, Any]) -> CellGroup:
         measurement=measurement,
         parallel=tuple(int(n) for n in as_list(entry.get("parallel", 1))),
         against=str(entry.get("against", "")),
+        beside=tuple(str(name) for name in as_list(entry.get("beside", []))),
+        beside_busy=entry.get("beside_load") == "busy",
         prompts=tuple(str(word) for word in as_list(entry.get("prompts", RANDOM))),
         draft=str(entry.get("draft", "")),
         cold=tuple(word == "cold" for word in as_list(entry.get("page_cache", "warm"))),

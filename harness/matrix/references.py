@@ -35,6 +35,7 @@ def check_references(document: Document, registry: Mapping[str, ModelSource]) ->
             path: KeyPath = ("cells", index)
             problems += _unknown(document, path, entry, "model", models)
             problems += _unknown(document, path, entry, "against", models)
+            problems += _unknown(document, path, entry, "beside", models)
             problems += _unknown(document, path, entry, "draft", models)
             problems += _unknown(document, path, entry, "image", images)
             problems += _twice(document, path, entry)

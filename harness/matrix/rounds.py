@@ -21,7 +21,17 @@ def group_cells(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:
     groups: dict[object, list[Cell]] = {}
     for cell in cells:
         params = tuple(sorted(cell.params.items()))
-        key = (cell.backend, cell.image, cell.model, cell.device, cell.label, params, _process(cell.test))
+        key = (
+            cell.backend,
+            cell.image,
+            cell.model,
+            cell.device,
+            cell.label,
+            params,
+            cell.beside,
+            cell.beside_busy,
+            _process(cell.test),
+        )
         groups.setdefault(key, []).append(cell)
     return tuple(tuple(sorted(g, key=lambda cell: _PRINTED.get(cell.test.kind, 0))) for g in groups.values())
 

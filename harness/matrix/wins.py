@@ -183,16 +183,16 @@ def _batches(base: Cell, pp: Test) -> list[Win]:
     now = int(base.params.get("n_ubatch", 512))
     longer = replace(pp, n_prompt=max(pp.n_prompt, *_MICRO_BATCHES))
     batch = int(base.params.get("n_batch", 2048))
-    smaller = [
+    larger = [
         Win(
-            name=f"batch of {_BATCH} instead of {batch}",
-            claim="less memory, no slower",
-            before=_side(base, longer),
-            after=_side(base, longer, n_batch=_BATCH),
-            sets={"n_batch": _BATCH},
+            name=f"batch of {batch} instead of {_BATCH}",
+            claim="faster prompts",
+            before=_side(base, longer, n_batch=_BATCH),
+            after=_side(base, longer),
+            sets={"n_batch": batch},
         )
     ] * (now <= _BATCH < min(batch, longer.n_prompt))
-    return smaller + [
+    return larger + [
         Win(
             name=f"micro-batch of {size} instead of {now}",
             claim="faster prompts",
@@ -260,7 +260,7 @@ def _drafting(base: Cell, about: About) -> list[Win]:
     return [
         Win(
             name=f"speculative decoding, drafted by {about.draft}",
-            claim="1.5 to 3 times the tokens, the same text",
+            claim="more tokens a second, the same text",
             before=_side(base, served),
             after=_side(base, replace(served, draft=about.draft)),
             metric="client_generation_tokens_per_s",

@@ -133,7 +133,7 @@ def _drafting(cell: Cell, flags: Mapping[str, str]) -> list[str] | Failure:
         return unsupported("this server has no -md: it does not know speculative decoding with a draft model")
     found = ["-md", DRAFT_PATH]
     found += ["-ngld", str(cell.params["n_gpu_layers"])] if "-ngld" in flags and "n_gpu_layers" in cell.params else []
-    # Since 2026 a draft model alone drafts nothing.
+    # Where there is this option, its default is `none`.
     return found + (["--spec-type", "draft-simple"] if "--spec-type" in flags else [])
 
 

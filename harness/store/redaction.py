@@ -31,6 +31,14 @@ _TOKENS = re.compile(
 )
 """Hugging Face, GitHub, GitLab, AWS, OpenAI-like, Slack, JSON Web Tokens, credentials in addresses, bearer headers."""
 
+_PERSONAL = (
+    (re.compile(r"\b(?:GPU|MIG)-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), MARK),
+    (re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![0-9a-f:])", re.IGNORECASE), MARK),
+    (re.compile(r"[\w.+-]+@[A-Za-z][\w-]*(?:\.[\w-]+)*\.[A-Za-z]{2,}\b"), MARK),
+    (re.compile(r"(?<![\w.~-])/(?:home|Users)/[^/\s\"':,;)]+"), "~"),
+)
+"""Of a person or one thing of his: UUIDs of cards, MAC addresses, addresses of mail, home folders of anybody."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
@@ -38,10 +46,13 @@ class Redaction:
 
     Attributes:
         secrets: wherever they stand. folders: of the user, and what to write in their place.
+        words: further ones, where they stand by themselves. personal: whether what names a person goes too.
     """
 
     secrets: tuple[str, ...] = ()
     folders: Mapping[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    personal: bool = False
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Redaction:
@@ -56,6 +67,10 @@ class Redaction:
         every = {**self.folders, **more}
         return replace(self, folders={name: every[name] for name in sorted(every, key=len, reverse=True)})
 
+    def for_publication(self, words: Iterable[str] = ()) -> Redaction:
+        """Likewise, and without what names a person or a single device, and without these words."""
+        return replace(self, personal=True, words=tuple(sorted(words, key=len, reverse=True)))
+
     def text(self, text: str) -> str:
         """The text without what is to be struck out."""
         for secret in self.secrets:
@@ -64,6 +79,10 @@ class Redaction:
         for folder, instead in self.folders.items():
             if folder in text:
                 text = re.sub(rf"{re.escape(folder)}(?![\w.-])", instead, text)
+        for pattern, instead in _PERSONAL if self.personal else ():
+            text = pattern.sub(instead, text)
+        for word in self.words:
+            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", MARK, text)
         return text
 
     def json(self, value: Any) -> Any:

@@ -48,7 +48,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """What an axis shows, with its unit. `scale` is `linear`, `log` (decades) or `log2` (doublings)."""
+    """What an axis shows, with its unit.
+
+    Attributes:
+        scale: `linear`, which begins at zero, `span`, which does not, `log` (decades) or `log2` (doublings).
+    """
 
     title: str
     scale: str = "linear"

@@ -203,6 +203,8 @@ class Cell:
             or `software` for Mesa's software device.
         params: every parameter that is passed, by llama-bench's field name; complete except for the device.
         test: the test shape.
+        beside: keys of the models that are resident in containers of their own meanwhile; empty for none.
+        beside_busy: whether these generate all the time; else they are loaded and idle.
     """
 
     id: str
@@ -213,6 +215,8 @@ class Cell:
     device: str = "default"
     params: Mapping[str, ParameterValue] = field(default_factory=lambda: MappingProxyType({}))
     test: Test
+    beside: tuple[str, ...] = ()
+    beside_busy: bool = False
 
     @property
     def planned_id(self) -> str:
@@ -221,5 +225,5 @@ class Cell:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The keys of all models that it needs: its own, the one it is compared with, the one that drafts for it."""
-        return (self.model, *(name for name in (self.test.against, self.test.draft) if name))
+        """The keys of all models that it needs: its own, those it is compared and drafted with, those beside it."""
+        return (self.model, *(name for name in (self.test.against, self.test.draft) if name), *self.beside)

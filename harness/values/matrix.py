@@ -113,6 +113,7 @@ class CellGroup:
         measurement: a name in `MEASUREMENTS`.
         parallel: requests or sequences at once, for latency and batching.
         against: for quality: the key of the model that is compared with; empty for none.
+        beside: keys of the models that are resident beside it, all of them together. beside_busy: and at work.
         prompts: for latency: what the prompts are made of.
         draft: for latency: the key of the model that drafts; empty for none.
         sustained_s: how long the repetitions of each run go on; 0 for as many as the preset has.
@@ -137,6 +138,8 @@ class CellGroup:
     against: str = ""
     prompts: tuple[str, ...] = (RANDOM,)
     draft: str = ""
+    beside: tuple[str, ...] = ()
+    beside_busy: bool = False
     sustained_s: tuple[int, ...] = (0,)
 
 

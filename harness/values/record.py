@@ -94,6 +94,32 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A model that was resident in a container of its own during a run.
+
+    Attributes:
+        model: its key. model_sha256: of its file. argv: of its process.
+        busy: whether it was to generate all the time; else it was loaded and idle.
+        load_ns: from the start of its container until it answered; None where it never did.
+        peak_resident_bytes: of its processes on the host, mapped weights included. cpu_ns: that they used meanwhile.
+            None where the kernel does not show them.
+        device_bytes: what its processes held on the devices of the run at most; None where drivers do not tell.
+        answered: requests that it answered meanwhile. problem: why it was not as it should be; empty where it was.
+    """
+
+    model: str
+    model_sha256: str
+    argv: tuple[str, ...]
+    busy: bool = False
+    load_ns: int | None = None
+    peak_resident_bytes: int | None = None
+    cpu_ns: int | None = None
+    device_bytes: int | None = None
+    answered: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One run of one machine. See `docs/records.md` for the stored form of it.
 
@@ -112,6 +138,7 @@ class Record:
         simulated: from a fake engine or a test image; can never be published.
         telemetry: how device and host were meanwhile; None where no container was started.
         invalid: the rules of validity that it broke; a run with one is shown and never counted.
+        beside: the models that were resident in containers of their own meanwhile.
     """
 
     id: str = ""
@@ -145,6 +172,7 @@ class Record:
     telemetry: Telemetry | None = None
     invalid: tuple[Violation, ...] = ()
     session_sha256: str = ""
+    beside: tuple[Beside, ...] = ()
 
     @property
     def counted(self) -> bool:

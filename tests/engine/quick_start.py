@@ -12,7 +12,8 @@ import sys
 import threading
 
 from harness.errors import BenchError
-from harness.flows.measure import MeasureRequest, measure
+from harness.flows.measure import measure
+from harness.flows.measure_request import MeasureRequest
 from harness.machine import gate
 
 

@@ -132,6 +132,7 @@ OWN_FILES = (
     "harness/machine/vendors/nvidia.py",
     "harness/machine/vendors/nvidia_probe.py",
     "harness/machine/vendors/nvidia_driver.py",
+    "harness/machine/vendors/nvidia_power.py",
     "harness/machine/vendors/amd.py",
     "harness/machine/vendors/amd_probe.py",
 )

@@ -14,8 +14,8 @@ from harness.machine.vendors import pci
 from harness.machine.vendors.engines import cdi_request, dropped_requests
 from harness.machine.vendors.names import pci_name
 from harness.machine.vendors.numbering import device_names
+from harness.machine.vendors.nvidia_power import nvml_range, set_nvml, with_card
 from harness.machine.vendors.nvidia_probe import nvml_probe
-from harness.machine.vendors.power_cap import nvml_range, set_nvml, with_card
 from harness.machine.vendors.probing import FieldProbe, blind
 from harness.machine.vendors.refusals import refuse, unusable, wrong_backend
 from harness.values.backend import Backend

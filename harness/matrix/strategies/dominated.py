@@ -33,7 +33,7 @@ def dominates(smaller: Cell, cell: Cell) -> bool:
 
 def _same(cell: Cell) -> tuple[object, ...]:
     params = {name: value for name, value in cell.params.items() if name not in BATCH}
-    return cell.backend, cell.image, cell.model, cell.device, tuple(sorted(params.items()))
+    return cell.backend, cell.image, cell.model, cell.device, cell.beside, tuple(sorted(params.items()))
 
 
 class SkipDominated:

@@ -21,7 +21,7 @@ from harness.flows import prepare as prepare_flow
 from harness.flows.campaign import Campaign, make_groups
 from harness.flows.console import Display
 from harness.flows.interrupts import Interrupts
-from harness.flows.measure import MeasureRequest
+from harness.flows.measure_request import MeasureRequest
 from harness.flows.prepare import Prepared, Target
 from harness.flows.roofs import Prober
 from harness.flows.setting import Setting

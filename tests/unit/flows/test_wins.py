@@ -119,11 +119,11 @@ def test_both_sides_of_every_claim_are_cells_of_the_matrix(tmp_path):
         assert find(cells, base, win.after) is not None, win.name
 
 
-def test_smaller_batches_are_tried_on_a_prompt_that_they_cut():
+def test_batches_are_tried_on_a_prompt_that_the_smaller_one_cuts():
     base = replace(BASE, params=dict(BASE.params) | {"n_batch": 2048})
-    (win,) = named(claims(base, About(cores=2, threads=2)), "batch of 512 instead of 2048")
-    assert win.after.params == {"n_batch": 512}
-    assert win.after.test.n_prompt > 512
+    (win,) = named(claims(base, About(cores=2, threads=2)), "batch of 2048 instead of 512")
+    assert (win.before.params, win.after.params) == ({"n_batch": 512}, {})
+    assert win.before.test.n_prompt > 512
 
 
 def served(rates, *, draft=""):

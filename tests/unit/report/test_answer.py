@@ -79,11 +79,11 @@ def test_results_without_a_rival_are_told_and_not_ranked(four_machines: ReportDa
 def test_settings_that_stand_alone_are_told_apart(four_machines: ReportData) -> None:
     machine = four_machines.machines[3]
     first = machine.cells[0]
-    other = replace(first.cell, id="other", params={**first.cell.params, "flash_attn": 1})
+    other = replace(first.cell, id="other", params={**first.cell.params, "type_k": "q8_0"})
     cells = (first, replace(first, cell=other))
     (table,) = tables(answer.render(replace(four_machines, machines=(replace(machine, cells=cells),))))
     assert len({row[2] for row in table.rows}) == 2
-    assert any("fa 1" in row[2] for row in table.rows)
+    assert any("ctk q8_0" in row[2] for row in table.rows)
 
 
 def test_a_screening_has_no_answer(four_machines: ReportData) -> None:
