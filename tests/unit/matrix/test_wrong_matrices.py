@@ -48,7 +48,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "unknown_key": (
         CELL + "    flavour: x\n",
         [
-            "x.yaml:4:5: $.cells[0].flavour: unknown key 'flavour'. Known here: backend, image, model, device, label, measure, tests, n_prompt, n_gen, pg, n_depth, parallel, page_cache, sustained, against, prompts, draft, timeout, n_gpu_layers, flash_attn, n_batch, n_ubatch, type_k, type_v, load_mode, n_threads, n_cpu_moe, split_mode, main_gpu, no_kv_offload, tensor_split, tensor_buft_overrides, no_op_offload, no_host, repack, embeddings, cpu_mask, cpu_strict, poll",
+            "x.yaml:4:5: $.cells[0].flavour: unknown key 'flavour'. Known here: backend, image, model, device, label, measure, tests, n_prompt, n_gen, pg, n_depth, parallel, page_cache, sustained, against, beside, beside_load, prompts, draft, timeout, n_gpu_layers, flash_attn, n_batch, n_ubatch, type_k, type_v, load_mode, n_threads, n_cpu_moe, split_mode, main_gpu, no_kv_offload, tensor_split, tensor_buft_overrides, no_op_offload, no_host, repack, embeddings, cpu_mask, cpu_strict, poll, power_limit_w",
         ],
     ),
     "sustained_no_time": (
