@@ -18,8 +18,9 @@ from harness.stats.verdicts import Comparison, in_words
 from harness.stats.welch import compare_apart
 from harness.store.records import RecordStore
 from harness.store.sessions import Session, read_sessions
-from harness.values.cell import BENCH, Cell
+from harness.values.cell import Cell
 from harness.values.facts import ImageFacts
+from harness.values.measurement import BENCH
 from harness.values.record import Record
 
 
