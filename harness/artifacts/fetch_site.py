@@ -145,7 +145,7 @@ def _small(opener: urllib.request.OpenerDirector, base: str, name: str, most: in
     try:
         with _open(opener, base + name) as answer:
             data = bytearray()
-            while chunk := answer.read(min(_CHUNK, most + 1 - len(data))):
+            while chunk := answer.read1(min(_CHUNK, most + 1 - len(data))):
                 data += chunk
                 if len(data) > most or time.monotonic() > ends:
                     raise _failed(base + name, f"is larger than {most} bytes" if len(data) > most else "takes too long")
@@ -165,8 +165,9 @@ def _fetch(
     digest, count = hashlib.sha256(), 0
     try:
         with _open(opener, address) as answer, path.open("xb") as file:
-            # One byte more than promised is enough to know.
-            while chunk := answer.read(min(_CHUNK, size + 1 - count)):
+            # One byte more than promised is enough to know. `read1` gives what is there: `read` would wait for a whole
+            # chunk, however slowly it comes, and the deadline would never be looked at.
+            while chunk := answer.read1(min(_CHUNK, size + 1 - count)):
                 count += len(chunk)
                 if count > size:
                     break

@@ -68,11 +68,15 @@ def test_the_records_of_others_stay(made: Workspace) -> None:
     folder = made.reports / "demo"
     (old,) = (path.stem for path in (folder / "records").glob("*.jsonl"))
 
+    start = "20270101T000000Z-0000aa"
+
     def rename(session: dict) -> None:
         session["machine"]["machine"] = other
+        session["id"] = start
 
-    change(folder, session=rename, record=lambda value: value.update(machine=other))
-    for path in [*folder.glob("records/*"), *folder.glob("journal/*"), *folder.glob("sessions/*")]:
+    change(folder, session=rename, record=lambda value: value.update(machine=other, session=start))
+    next(folder.glob("sessions/*")).rename(folder / f"sessions/{other}-{start}.json")
+    for path in [*folder.glob("records/*"), *folder.glob("journal/*")]:
         path.rename(path.with_name(path.name.replace(old, other)))
     contribute(ContributeRequest(report="demo", to="clone", branch="more"), made)
     assert {path.stem for path in (clone / "reports/demo/records").glob("*.jsonl")} == {old, other}
