@@ -79,6 +79,7 @@ def session_of(number: int, pattern: Json) -> Json:
     hashes = [{"sha256": f"{m:064x}", "tensors_sha256": f"{m + 100:064x}"} for m in range(MODELS)]
     machine = {"machine": f"epyc-{number:04d}", "devices": [], "cpu_model": f"EPYC {number % 9}"}
     made = {
+        "id": f"{pattern['id'][:-6]}{number:06x}",
         "machine": {**pattern["machine"], **machine},
         "models": [{**pattern["models"][0], **name, **hashes[m]} for m, name in named],
         "cells": [cell for _, _, own in groups for cell in own],
