@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness.analysis.results import MachineResults, no_records, read_machine
 from harness.analysis.table import rows_of
+from harness.store.quick_check import collector_paused
 from harness.store.records import RecordStore
 from harness.store.reproductions import Reproduction
 from harness.store.sessions import Session, read_sessions
@@ -94,9 +95,10 @@ def _each(jobs: Sequence[_Job], *, size: int) -> Iterator[tuple[tuple[MachineRes
 
 def _read(job: _Job) -> tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]:
     store = RecordStore(job.folder, simulated=job.simulated)
-    machines = read_machine(store, job.machine, job.sessions)
-    rows = rows_of(job.report, machines, job.reproductions)
-    return (tuple(_lightened(machine) for machine in machines) if job.large else machines), rows
+    with collector_paused():
+        machines = read_machine(store, job.machine, job.sessions)
+        rows = rows_of(job.report, machines, job.reproductions)
+        return (tuple(_lightened(machine) for machine in machines) if job.large else machines), rows
 
 
 def _lightened(machine: MachineResults) -> MachineResults:

@@ -15,6 +15,7 @@ from harness.report.sections import SECTIONS, imported
 from harness.report.writers import markdown
 from harness.store.files import write_whole
 from harness.store.imports import read_imports
+from harness.store.quick_check import collector_paused
 from harness.store.reproductions import read_reproductions
 from harness.values.block import Block, Chart, Heading, Note, Table
 
@@ -105,8 +106,9 @@ def render_report(folder: Path, *, simulated: bool = False, name: str = "") -> M
     # It takes half a second and 40 MB, which a machine that measures must not pay before its report is written.
     from harness.report.writers import svg  # noqa: PLC0415
 
-    data = read_data(folder, simulated=simulated, name=name)
-    blocks = report_blocks(data)
+    with collector_paused():
+        data = read_data(folder, simulated=simulated, name=name)
+        blocks = report_blocks(data)
     charts = {markdown.chart_path(block): svg.write(block) for block in blocks if isinstance(block, Chart)}
     page = build.write(blocks, data.table, samples_of(data), picture=lambda chart: charts[markdown.chart_path(chart)])
     return {**charts, build.PAGE: page, REPORT: markdown.write(blocks)}

@@ -66,8 +66,8 @@ def two_sided_quantile(confidence: float, degrees: float) -> float:
     low, high = 0.0, 1.0
     while two_sided_p(high, degrees) > 1 - confidence:
         high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
+    # Until no number lies between the two: about 55 steps.
+    while low < (middle := (low + high) / 2) < high:
         if two_sided_p(middle, degrees) > 1 - confidence:
             low = middle
         else:

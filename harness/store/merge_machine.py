@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.formats.strict_json import loads
-from harness.store.quick_check import ReadBySchema, check_line
+from harness.store.quick_check import ReadBySchema, check_line, collector_paused
 from harness.store.record_line import MAX_LINE_BYTES, canonical
 from harness.store.sources import Part
 
@@ -73,8 +73,9 @@ class _Index:
 def merge_machine(machine: str, parts: Sequence[Part], sessions: Mapping[str, str], target: Path) -> MachineFile:
     """Write `records/.<machine>.jsonl.partial`: every record of the machine once."""
     index = _Index(parts=parts, sessions=sessions)
-    for number in range(len(parts)):
-        _index_file(machine, number, index)
+    with collector_paused():
+        for number in range(len(parts)):
+            _index_file(machine, number, index)
     path = target / "records" / f".{machine}.jsonl.partial"
     if not index.problems:
         index.places.sort()

@@ -1,7 +1,9 @@
 """What is checked quickly is what the schema accepts, and nothing else."""
 
+import gc
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.store import quick_check
 from harness.store.quick_check import ReadBySchema, check_line, hash_holds, read_as_written, read_line
 from harness.store.record_line import canonical, from_json
 
@@ -29,6 +32,31 @@ def test_real_records_are_read_quickly() -> None:
         assert not isinstance(found, ReadBySchema)
         assert found.id == json.loads(line)["id"]
         assert found.run.key == from_json(json.loads(line)).run.key
+
+
+@pytest.mark.parametrize("levels", [1, 5, 6, 16, 17, 18, 40])
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}], ids=["lists", "objects"])
+def test_the_usual_depth_is_a_shortcut_and_no_other_rule(levels: int, wrap: Callable[[Any], Any]) -> None:
+    value: Any = "][" * 3
+    for _ in range(levels):
+        value = wrap(value)
+    assert quick_check._shallow(value, levels)
+    assert not quick_check._shallow(value, levels - 1)
+    assert quick_check._usual(value) == (levels <= quick_check._USUAL_DEPTH)
+
+
+def test_the_collector_is_on_again_after_an_error() -> None:
+    within = []
+
+    def fail() -> None:
+        with quick_check.collector_paused():
+            within.append(gc.isenabled())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert within == [False]
+    assert gc.isenabled()
 
 
 def test_a_changed_byte_is_found_out() -> None:
@@ -133,4 +161,6 @@ def test_only_the_bytes_that_this_program_writes_are_taken_as_written() -> None:
     for line in LINES:
         assert read_as_written(line) == from_json(json.loads(line))
         assert read_as_written(line.replace(b'","', b'", "', 1)) is None
-        assert read_as_written(line.replace(b'"exit_code":0', b'"exit_code":1')) is None
+        changed = line.replace(b'"attempt":', b'"attempt":1', 1)
+        assert changed != line
+        assert read_as_written(changed) is None
