@@ -7,8 +7,8 @@ runs on few threads):
 
 Prompt processing takes operations over the peak that the device has for them, times an efficiency. Efficiencies and
 overheads have one value a backend and vendor, drawn towards a common one where there are few devices; the overhead
-falls with the year of the architecture until 2022, and differs for memory of stacked dies. All on the log scale, with weights that
-make outliers count less and a device that was posted often count once.
+falls with the year of the architecture until 2022, and differs for memory of stacked dies. All on the log scale, with
+weights that make outliers count less and a device that was posted often count once.
 
 Intervals are jackknife+ (Barber, Candes, Ramdas, Tibshirani, Annals of Statistics 49, 2021) over devices left out one
 at a time: no shape of the errors is assumed. Architectures that are far from the others' have wider ones of their own.
