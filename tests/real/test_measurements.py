@@ -152,11 +152,12 @@ def test_the_report_has_each_rate_beside_llama_bench_s(measured: Measured) -> No
 
 
 def test_a_point_that_batched_bench_leaves_out_in_silence_is_named(measured: Measured) -> None:
-    """The real program in a context that is too small for two sequences: it ends well, and says nothing."""
+    """The real program in a context that is too small, 256 tokens a sequence: it ends well, and says nothing."""
     record, one, _ = measured.outcome("batch:pp16+tg8")
     _, two, _ = measured.outcome("batch:pp16+tg8x2")
     argv = list(record.argv)
     argv[argv.index("-c") + 1] = "24"
+    argv[argv.index("-npp") + 1] = "600"
     engine = DockerEngine(find_engine(os.environ).host)
     (session,) = read_sessions(measured.folder).values()
     model = next(model for model in session.models if model.name == GEMMA)
@@ -174,8 +175,7 @@ def test_a_point_that_batched_bench_leaves_out_in_silence_is_named(measured: Mea
     assert ended.exit_code == 0, ended
     image = next(image for image in session.images if image.id == record.image)
     asked = Asked(passthrough=spec.passthrough, backend="cpu", image=image, model=model, repetitions=2)
-    alone, together = BatchedBench().judge((one, two), ended, None, replace(asked, verbose=False))
-    assert alone.failure is None
-    assert together.failure is not None
-    assert together.failure.reason is Reason.MISSING_ROWS
-    assert "2 x (16 + 8) tokens" in together.failure.detail
+    cells = tuple(replace(cell, test=replace(cell.test, n_prompt=600)) for cell in (one, two))
+    outcomes = BatchedBench().judge(cells, ended, None, asked)
+    assert [outcome.failure and outcome.failure.reason for outcome in outcomes] == [Reason.MISSING_ROWS] * 2
+    assert "2 x (600 + 8) tokens" in outcomes[1].failure.detail
