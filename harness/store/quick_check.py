@@ -158,8 +158,11 @@ def _usual_json() -> type:
 
 def _nested(depth: int) -> Any:
     """The type of JSON of at most so many levels. It doubles in size with each."""
-    plain = str | int | float | bool | None
-    return Union[plain, list[_nested(depth - 1)], dict[str, _nested(depth - 1)]] if depth else plain  # noqa: UP007 - likewise, of what is known at run time
+    plain: Any = str | int | float | bool | None
+    if not depth:
+        return plain
+    inner = _nested(depth - 1)
+    return plain | list[inner] | dict[str, inner]  # type: ignore[valid-type] # of what is known at run time
 
 
 @cache
