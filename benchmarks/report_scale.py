@@ -12,8 +12,9 @@ Each round times, in random order and in processes of their own:
     report    `invoke report` of the folder, with charts and page: every record checked in full
     again     the same after one more run was added
 
-Prints medians in seconds, the ratio to `parse` with its 95 % interval where there are enough rounds, and the largest
-resident memory of any process. 100,000 runs are 0.6 GB, and twice that while they are merged. No engine.
+Prints medians in seconds, with those of the processor for all processes together, which others who use the machine
+lengthen less; the ratio to `parse` with its 95 % interval where there are enough rounds; and the largest resident
+memory of any process. 100,000 runs are 0.6 GB, and twice that while they are merged. No engine.
 """
 
 from __future__ import annotations
@@ -161,13 +162,18 @@ def one_more_run(folder: Path) -> None:
 _WATCHED = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 sys.exit(code)
 """
 
 
-def timed(arm: str, folder: Path) -> tuple[float, float]:
-    """Seconds, and the largest resident memory of a process in GiB."""
+Timed = tuple[float, float, float]
+"""Seconds, seconds of the processor, and the largest resident memory of a process in GiB."""
+
+
+def timed(arm: str, folder: Path) -> Timed:
+    """One arm, in a process of its own."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         call = ["tasks_program.py", "report", "--file", str(folder)]
         if arm == "merge":
@@ -182,10 +188,11 @@ def timed(arm: str, folder: Path) -> tuple[float, float]:
         took = time.perf_counter() - before
     if done.returncode:
         sys.exit(f"{arm} failed: {done.stderr[-2000:]}")
-    return took, int(done.stdout.split()[-1]) / 1024**2
+    processor, memory = done.stdout.split()[-2:]
+    return took, float(processor), int(memory) / 1024**2
 
 
-def rounds(folder: Path, count: int) -> Iterator[dict[str, tuple[float, float]]]:
+def rounds(folder: Path, count: int) -> Iterator[dict[str, Timed]]:
     for number in range(count):
         order = list(ARMS[:3])
         random.Random(number).shuffle(order)
@@ -213,18 +220,19 @@ def main() -> None:
         made = list(rounds(folder, asked.rounds))
         table(
             f"{runs} runs of {len(files)} machines, {size / 1e6:.0f} MB",
-            ["", "s", "microseconds a run", "times as long as parse (95 %)", "GiB"],
+            ["", "s", "s of the processor", "microseconds a run", "times as long as parse (95 %)", "GiB"],
             [row_of(arm, made, runs) for arm in ARMS],
         )
 
 
-def row_of(arm: str, made: list[dict[str, tuple[float, float]]], runs: int) -> list[str]:
+def row_of(arm: str, made: list[dict[str, Timed]], runs: int) -> list[str]:
     seconds, parsed = ([found[name][0] for found in made] for name in (arm, "parse"))
     times = f"{statistics.median(seconds) / statistics.median(parsed):.1f}"
     if arm != "parse" and (ratio := compare_paired(seconds, parsed)):
         times += f" ({ratio.low:.1f} to {ratio.high:.1f})"
-    middle, memory = statistics.median(seconds), max(found[arm][1] for found in made)
-    return [arm, f"{middle:.1f}", f"{1e6 * middle / runs:.0f}", times, f"{memory:.2f}"]
+    middle, memory = statistics.median(seconds), max(found[arm][2] for found in made)
+    processor = statistics.median(found[arm][1] for found in made)
+    return [arm, f"{middle:.1f}", f"{processor:.1f}", f"{1e6 * middle / runs:.0f}", times, f"{memory:.2f}"]
 
 
 if __name__ == "__main__":

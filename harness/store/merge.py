@@ -106,9 +106,10 @@ def _sessions(parts: Sequence[Part]) -> dict[tuple[str, str], _SessionFile]:
     """Each session once, by machine and id.
 
     Raises:
-        InputError: one is damaged, or two of one name differ.
+        InputError: one is damaged, two of one name differ, or two machines claim one.
     """
     found: dict[tuple[str, str], _SessionFile] = {}
+    holders: dict[str, _SessionFile] = {}
     for part in parts:
         if part.path.stat().st_size > MAX_SESSION_BYTES:
             raise InputError(f"is larger than {MAX_SESSION_BYTES} bytes", where=part.shown, remedy="Leave it out.")
@@ -132,6 +133,13 @@ def _sessions(parts: Sequence[Part]) -> dict[tuple[str, str], _SessionFile]:
                 f"session {own.id} of {own.machine} is another one than in {other.shown}",
                 where=part.shown,
                 remedy="One of them was changed. Get both again from where they came from.",
+            )
+        holder = holders.setdefault(own.id, own)
+        if holder.machine != own.machine:
+            raise InputError(
+                f"session {own.id} is of {own.machine} and of {holder.machine}, in {holder.shown}",
+                where=part.shown,
+                remedy="The id of a session is of one start on one machine. Leave one of the two out.",
             )
     return found
 

@@ -99,6 +99,18 @@ def test_the_same_session_with_other_content_is_refused(
         merge(tmp_path / "out", one, other)
 
 
+def test_a_session_id_of_two_machines_is_refused_with_both(
+    tmp_path: Path, report: Callable[..., Path], make_record: Callable[..., Record], session: Session
+) -> None:
+    """A report looks for sessions by their id: the other machine's records would have none."""
+    stranger = replace(session, machine=replace(session.machine, machine="stranger"))
+    one, other = report("one", make_record()), report("other", make_record(machine="stranger"), session_=stranger)
+    name = session.machine.machine
+    with pytest.raises(InputError, match=rf"{session.id} is of ({name} and of stranger|stranger and of {name})"):
+        merge(tmp_path / "out", one, other)
+    assert content(tmp_path / "out") == {}
+
+
 def test_two_starts_that_knew_nothing_of_each_other_are_both_kept(
     tmp_path: Path, report: Callable[..., Path], make_record: Callable[..., Record], session: Session
 ) -> None:
