@@ -162,11 +162,7 @@ def _nested(depth: int) -> Any:
     if not depth:
         return plain
     inner = _nested(depth - 1)
-<<<<<<< HEAD
     return plain | types.GenericAlias(list, (inner,)) | types.GenericAlias(dict, (str, inner))
-=======
-    return plain | list[inner] | dict[str, inner]  # type: ignore[valid-type] # of what is known at run time
->>>>>>> i7b
 
 
 @cache
