@@ -7,7 +7,9 @@ a gate in CI with a typing mistake in it would say that a build is slow.
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import sys
 from collections.abc import Callable
 
 from invoke import Exit, Program
@@ -67,4 +69,9 @@ def _listed(task: str) -> str:
 program = BenchProgram(name="llama-bench-harness", binary="./bench", binary_names=["bench"], version=__version__)
 
 if __name__ == "__main__":
-    program.run()
+    try:
+        program.run()
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing is wrong.
+        sys.stderr.close()
+        os._exit(0)

@@ -54,3 +54,9 @@ def test_help_names_the_command_that_is_typed():
 
 def test_the_version_is_the_projects():
     assert bench("--version").stdout.strip() == "llama-bench-harness 0.1.0"
+
+
+def test_a_reader_that_goes_away_sees_no_traceback():
+    command = f"{sys.executable} tasks_program.py --list | head -n 1"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
