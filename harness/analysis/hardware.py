@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -94,11 +94,19 @@ def data_sheet_of(name: str, sheets: Mapping[str, DataSheet] | None = None) -> D
         name: as NVML, sysfs, /proc/cpuinfo or llama.cpp report it.
         sheets: those to look in; the shipped ones where left out.
     """
+    return _shipped(name) if sheets is None else _fitting(name, sheets)
+
+
+@lru_cache(maxsize=1024)
+def _shipped(name: str) -> DataSheet | None:
+    return _fitting(name, data_sheets())
+
+
+def _fitting(name: str, sheets: Mapping[str, DataSheet]) -> DataSheet | None:
     bare = _DRIVER.sub("", name.strip())
     if _LAPTOP.search(bare):
         return None
-    known = data_sheets() if sheets is None else sheets
-    found = [sheet for sheet in known.values() if sheet.match is not None and sheet.match.search(bare)]
+    found = [sheet for sheet in sheets.values() if sheet.match is not None and sheet.match.search(bare)]
     return found[0] if len(found) == 1 else None
 
 

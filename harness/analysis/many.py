@@ -2,24 +2,28 @@
 
 A record takes twenty kilobytes of memory: checks, telemetry, the row as printed. A hundred thousand of them are more
 than a machine that writes a report has. Of a large folder the records of each machine are read by a process of its own,
-which hands over the results, their rows of the table, and of each record when it was made and what its gate said.
+which hands over the results and their rows of the table, and keeps them for the next report.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from harness.analysis.digest import Digested, DigestShelf, pack, program_sha256, unpack
 from harness.analysis.results import MachineResults, no_records, read_machine
 from harness.analysis.table import rows_of
 from harness.store.quick_check import collector_paused
 from harness.store.records import RecordStore
 from harness.store.reproductions import Reproduction
 from harness.store.sessions import Session, read_sessions
-from harness.values.record import Record
+from harness.store.used_fields import read_used
 from harness.values.result_row import ResultRow
 
 LARGE = 2_000
@@ -27,6 +31,7 @@ LARGE = 2_000
 megabyte."""
 _PARALLEL_BYTES = 16 * 1024**2
 """From this size on, machines are read side by side: starting processes takes a while too."""
+_BLOCK_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +51,22 @@ class _Job:
     sessions: Mapping[str, Session]
     report: str
     reproductions: tuple[Reproduction, ...]
-    large: bool
+    shelf: DigestShelf
 
 
 def read_many(
-    folder: Path, *, report: str, reproductions: Sequence[Reproduction] = (), simulated: bool = False
+    folder: Path,
+    *,
+    report: str,
+    reproductions: Sequence[Reproduction] = (),
+    simulated: bool = False,
+    cache: Path | None = None,
 ) -> ManyResults:
     """What a report is made of.
+
+    Args:
+        cache: of this program: what a large folder's machines came to is kept there, and used again while neither their
+            records nor this program change. None: everything is computed from the records.
 
     Raises:
         InputError: there are no records, or they are damaged.
@@ -65,13 +79,17 @@ def read_many(
     jobs = [
         _Job(
             folder=folder, simulated=simulated, machine=name, sessions=by_machine.get(name, {}), report=report,
-            reproductions=tuple(reproductions), large=large,
+            reproductions=tuple(reproductions), shelf=DigestShelf(cache / "digests" if cache else None),
         )
         for name in store.machines()
     ]  # fmt: skip
     if not jobs:
         raise no_records(folder)
-    done = list(_each(jobs, size=sum(store.path(job.machine).stat().st_size for job in jobs)))
+    if large:
+        size = sum(store.path(job.machine).stat().st_size for job in jobs)
+        done = [unpack(data, job.sessions) for job, data in zip(jobs, _each(jobs, size=size), strict=True)]
+    else:
+        done = [_read(job) for job in jobs]
     return ManyResults(
         machines=tuple(result for machines, _ in done for result in machines),
         rows=tuple(row for _, rows in done for row in rows),
@@ -84,31 +102,42 @@ def _cells(sessions: Iterable[Session]) -> int:
     return len({(s.machine.machine, s.matrix, cell.id) for s in sessions for cell in s.cells})
 
 
-def _each(jobs: Sequence[_Job], *, size: int) -> Iterator[tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]]:
+def _each(jobs: Sequence[_Job], *, size: int) -> Iterator[bytes]:
     workers = min(os.cpu_count() or 1, len(jobs))
     if size < _PARALLEL_BYTES or workers < 2:  # noqa: PLR2004 - one is not side by side
-        yield from map(_read, jobs)
+        yield from map(_digested, jobs)
         return
     with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_read, jobs)
+        yield from pool.map(_digested, jobs)
 
 
-def _read(job: _Job) -> tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]:
+def _read(job: _Job) -> Digested:
     store = RecordStore(job.folder, simulated=job.simulated)
     with collector_paused():
         machines = read_machine(store, job.machine, job.sessions)
-        rows = rows_of(job.report, machines, job.reproductions)
-        return (tuple(_lightened(machine) for machine in machines) if job.large else machines), rows
+        return machines, rows_of(job.report, machines, job.reproductions)
 
 
-def _lightened(machine: MachineResults) -> MachineResults:
-    cells = tuple(replace(cell, observed=(), log=None, argv=()) for cell in machine.cells)
-    return replace(machine, cells=cells, records=tuple(_stub(record) for record in machine.records))
+def _digested(job: _Job) -> bytes:
+    """The digest of a machine: of an earlier report where that is of the same, else from its records."""
+    store = RecordStore(job.folder, simulated=job.simulated)
+    place = hashlib.sha256(f"{job.folder.resolve()}\0{job.machine}".encode()).hexdigest()
+    key = _key(job, store.path(job.machine)) if job.shelf.folder else ""
+    found = job.shelf.find(place, key)
+    if found is None:
+        with collector_paused():
+            machines = read_machine(store, job.machine, job.sessions, line=read_used)
+            found = pack(machines, rows_of(job.report, machines, job.reproductions))
+        job.shelf.keep(place, key, found)
+    return found
 
 
-def _stub(record: Record) -> Record:
-    """When it was made, whether it counts, and what its gate said."""
-    run = replace(record.run, cells=())
-    return replace(
-        record, run=run, outcomes=(), argv=(), environment={}, container={}, log=None, telemetry=None, diagnosis=""
-    )
+def _key(job: _Job, path: Path) -> str:
+    """Everything that a digest depends on, hashed."""
+    own = tuple(r for r in job.reproductions if r.first_machine == job.machine)
+    said = (program_sha256(), job.report, job.simulated, tuple(job.sessions.values()), own)
+    found = hashlib.sha256(msgspec.json.encode(said, enc_hook=str))
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            found.update(block)
+    return found.hexdigest()

@@ -48,9 +48,7 @@ def merged_checks(looked_at: Outcome, counted: Sequence[Outcome]) -> tuple[Check
     weakest = (Proof.CONTRADICTED, Proof.UNOBSERVABLE, Proof.PROVEN)
     found = []
     for check in looked_at.checks:
-        seen = [c for outcome in counted for c in outcome.checks if c.name == check.name]
-        if check.name in DURING and seen:
-            found.append(min(seen, key=lambda c: weakest.index(c.proof)))
-        else:
-            found.append(check)
+        during = counted if check.name in DURING else ()
+        seen = [c for outcome in during for c in outcome.checks if c.name == check.name]
+        found.append(min(seen, key=lambda c: weakest.index(c.proof)) if seen else check)
     return tuple(found)

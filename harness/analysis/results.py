@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
@@ -25,6 +25,7 @@ from harness.stats.intervals import (
 )
 from harness.stats.trend import Trend, trend
 from harness.stats.verdicts import CONFIDENCE
+from harness.store.quick_check import read_line
 from harness.store.records import RecordStore
 from harness.store.sessions import Session, read_sessions
 from harness.values.bench import LogFacts
@@ -166,6 +167,9 @@ class MachineResults:
         sessions: all starts for this matrix file, oldest first; the last one's facts are shown.
         superseded: outcomes of cells that were since measured with another image, model, device or matrix file.
         superseded_cells: the same by cell, with what changed.
+        records: of which all this is; none in a report of very many.
+        days: on which they were made. waited, not_quiet: counted runs that the gate held back, and that began on a
+            machine that was not quiet all the same.
     """
 
     machine: MachineFacts
@@ -174,6 +178,9 @@ class MachineResults:
     records: tuple[Record, ...]
     superseded: int
     superseded_cells: tuple[Superseded, ...] = ()
+    days: tuple[str, ...] = ()
+    waited: int = 0
+    not_quiet: int = 0
 
     @property
     def latest(self) -> Session:
@@ -199,11 +206,13 @@ def no_records(folder: Path) -> InputError:
     return InputError("no records", where=str(folder), remedy="Run `invoke matrix --file ...` first.")
 
 
-def read_machine(store: RecordStore, name: str, sessions: Mapping[str, Session]) -> tuple[MachineResults, ...]:
+def read_machine(
+    store: RecordStore, name: str, sessions: Mapping[str, Session], *, line: Callable[[bytes], Record] = read_line
+) -> tuple[MachineResults, ...]:
     """The results of one machine, one for each of its matrices.
 
     Args:
-        sessions: of the folder, by id.
+        sessions: of the folder, by id. line: reads a record.
 
     Raises:
         InputError: its file is damaged, or it has no session.
@@ -215,7 +224,7 @@ def read_machine(store: RecordStore, name: str, sessions: Mapping[str, Session])
             where=str(store.folder),
             remedy="Copy the folder `sessions` along with `records`.",
         )
-    records = store.read(name)
+    records = store.read(name, line=line)
     matrices = {matrix: [s for s in own if s.matrix == matrix] for matrix in dict.fromkeys(s.matrix for s in own)}
     return tuple(
         machine_results(of_matrix, [record for record in records if record.matrix == matrix])
@@ -258,6 +267,9 @@ def machine_results(sessions: Iterable[Session], records: Iterable[Record]) -> M
         records=records,
         superseded=sum(cell.runs for cell in old),
         superseded_cells=old,
+        days=tuple(sorted({record.started_utc[:10] for record in records})),
+        waited=sum(1 for record in records if record.counted and record.gate.get("waited_s", 0)),
+        not_quiet=sum(1 for record in records if record.counted and record.gate.get("passed") is False),
     )
 
 

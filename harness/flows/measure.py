@@ -92,7 +92,7 @@ def measure_plan(
         # A quarter of what a start has to import, and not needed before its first container.
         from harness.report.report import write_report  # noqa: PLC0415
 
-        report = write_report(store.folder, simulated=store.simulated)
+        report = write_report(store.folder, simulated=store.simulated, cache=workspace.cache)
         display.say(f"report: {shown_path(report, workspace)}")
     _finish(campaign, interrupts, len(plan.cells))
 

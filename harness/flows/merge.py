@@ -57,7 +57,7 @@ def merge(request: MergeRequest, workspace: Workspace | None = None) -> Merged:
         + (f"; {merged.repeated} were there already" if merged.repeated else "")
     )
     if request.report:
-        display.say(f"report: {write_report(target)}")
+        display.say(f"report: {write_report(target, cache=workspace.cache)}")
     return merged
 
 

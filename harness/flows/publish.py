@@ -29,7 +29,7 @@ def rebuild_report(file: str, *, publish: bool) -> None:
     """
     workspace, display = find_workspace(), Display()
     folder = find_report_folder(file, workspace)
-    report = write_report(folder)
+    report = write_report(folder, cache=workspace.cache)
     display.say(f"report: {report}")
     if publish:
         machines = read_results(folder)

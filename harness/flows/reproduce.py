@@ -98,7 +98,7 @@ def reproduce(
         _measure(plan, measure_request, into=into, workspace=workspace, display=display)
     made = _judged(results, reasons, remarks, original=original, into=into, machine=machine, folder=folder)
     made = write_reproduction(folder, made)
-    report = write_report(folder)
+    report = write_report(folder, cache=workspace.cache)
     for cell in made.cells:
         display.say(f"{cell.cell}: {in_words(cell)}")
     display.say(f"{made.conclusion}: {made.count(Conclusion.REPRODUCED)} of {len(made.cells)} cells")

@@ -69,11 +69,12 @@ def _marked(block: Block) -> Block:
     return block
 
 
-def read_data(folder: Path, *, simulated: bool = False, name: str = "") -> ReportData:
+def read_data(folder: Path, *, simulated: bool = False, name: str = "", cache: Path | None = None) -> ReportData:
     """What a report is made of.
 
     Args:
         name: of the folder where the report was written; its present one where it is left out.
+        cache: see `read_many`.
 
     Raises:
         InputError: there are no records, or they are damaged.
@@ -83,7 +84,7 @@ def read_data(folder: Path, *, simulated: bool = False, name: str = "") -> Repor
     called = name or folder.name
     if rows and not any((folder / "records").glob("*.jsonl")):
         return ReportData(name=called, machines=(), reproductions=reproductions, imported=rows, table=rows)
-    found = read_many(folder, report=called, reproductions=reproductions, simulated=simulated)
+    found = read_many(folder, report=called, reproductions=reproductions, simulated=simulated, cache=cache)
     return ReportData(
         name=called,
         machines=found.machines,
@@ -94,11 +95,13 @@ def read_data(folder: Path, *, simulated: bool = False, name: str = "") -> Repor
     )
 
 
-def render_report(folder: Path, *, simulated: bool = False, name: str = "") -> Mapping[str, str]:
+def render_report(
+    folder: Path, *, simulated: bool = False, name: str = "", cache: Path | None = None
+) -> Mapping[str, str]:
     """The text of `report.md`, its charts and its page by their paths in the folder, from the records.
 
     Args:
-        name: see `read_data`.
+        name, cache: see `read_data`.
 
     Raises:
         InputError: there are no records, or they are damaged.
@@ -107,21 +110,24 @@ def render_report(folder: Path, *, simulated: bool = False, name: str = "") -> M
     from harness.report.writers import svg  # noqa: PLC0415
 
     with collector_paused():
-        data = read_data(folder, simulated=simulated, name=name)
+        data = read_data(folder, simulated=simulated, name=name, cache=cache)
         blocks = report_blocks(data)
     charts = {markdown.chart_path(block): svg.write(block) for block in blocks if isinstance(block, Chart)}
     page = build.write(blocks, data.table, samples_of(data), picture=lambda chart: charts[markdown.chart_path(chart)])
     return {**charts, build.PAGE: page, REPORT: markdown.write(blocks)}
 
 
-def write_report(folder: Path, *, simulated: bool = False) -> Path:
+def write_report(folder: Path, *, simulated: bool = False, cache: Path | None = None) -> Path:
     """Write `report.md`, its charts and its page from the records. The same records give the same bytes.
+
+    Args:
+        cache: see `read_data`.
 
     Raises:
         InputError: there are no records, or they are damaged.
         MachineError: the report cannot be written.
     """
-    files = render_report(folder, simulated=simulated)
+    files = render_report(folder, simulated=simulated, cache=cache)
     # The report comes last: where it is, all that it shows is.
     for path, text in files.items():
         write_whole(folder / path, text.encode())

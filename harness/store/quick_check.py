@@ -11,11 +11,10 @@ import hashlib
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import msgspec
 
@@ -24,6 +23,7 @@ from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError
 from harness.store.migrations import SCHEMA, VERSION, VersionError
 from harness.store.record_line import MAX_LINE_BYTES, SCHEMA_FILE, canonical, from_json
+from harness.store.structures import structure
 from harness.values.record import Record
 
 # Keys are sorted, so that the record's own id stands before its image; ids of cells do not look so.
@@ -178,6 +178,11 @@ def _rules() -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple(found)
 
 
+def samples_hold(samples: Iterable[Sequence[int]]) -> bool:
+    """Whether durations, of outcomes that have some, are such as a clock can give."""
+    return all(0 < min(own) <= max(own) < LARGEST for own in samples)
+
+
 def _rules_hold(record: Any) -> bool:
     """What annotations cannot say; whoever breaks one of these is read again by the schema, which has the words."""
     run = record.run
@@ -193,41 +198,11 @@ def _rules_hold(record: Any) -> bool:
         and record.kill_stage in KILL_STAGES
         and len(record.diagnosis) <= MAX_DIAGNOSIS
         and 0 <= record.duration_ns < LARGEST
-        and all(0 < min(own) <= max(own) < LARGEST for own in samples)
+        and samples_hold(samples)
         and (_usual(opened) or _shallow(opened, MAX_DEPTH))
     )
 
 
 @cache
 def _record() -> type:
-    return _structure(Record, (("schema", str), ("version", int)))
-
-
-@cache
-def _structure(kind: type, extra: tuple[tuple[str, type], ...] = ()) -> type:
-    """A msgspec structure with the fields of a dataclass; unknown fields are refused."""
-    hints = typing.get_type_hints(kind)
-    members: list[Any] = list(extra)
-    for field in fields(kind):
-        if field.default is not MISSING:
-            members.append((field.name, _converted(hints[field.name]), field.default))
-        elif field.default_factory is not MISSING:
-            members.append((field.name, _converted(hints[field.name]), msgspec.field(default_factory=dict)))
-        else:
-            members.append((field.name, _converted(hints[field.name])))
-    return msgspec.defstruct(kind.__name__, members, forbid_unknown_fields=True, kw_only=True, gc=False)
-
-
-def _converted(kind: Any) -> Any:
-    if kind is object or kind is Any:
-        return Any
-    if is_dataclass(kind):
-        return _structure(typing.cast("type", kind))
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is None:
-        return kind
-    if origin in {Union, types.UnionType}:
-        return Union[tuple(_converted(argument) for argument in arguments)]  # noqa: UP007 - of what is known at run time
-    if origin is tuple:
-        return tuple[_converted(arguments[0]), ...]  # type: ignore[misc] # likewise
-    return dict[str, _converted(arguments[1])]  # type: ignore[misc] # likewise
+    return structure(Record, (("schema", str), ("version", int)))

@@ -13,6 +13,7 @@ from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError, decode, encode
 from harness.store.files import write_whole
 from harness.store.redaction import Redaction
+from harness.store.structures import built
 from harness.values.cell import Cell
 from harness.values.facts import EngineFacts, ImageFacts, MachineFacts, ModelFacts
 from harness.values.roof import Roof
@@ -146,7 +147,7 @@ def read_session(path: Path) -> Session:
         if (version := data.pop("version", None)) != VERSION:
             raise CodecError(f"session version {version!r} is not {VERSION}: update the harness")  # noqa: TRY301
         given = data.pop("content_sha256", None)
-        session = decode(Session, data)
+        session = built(Session, data) or decode(Session, data)
         if given is not None and given != content_sha256({"schema": SCHEMA, "version": version, **data}):
             raise CodecError("its content is not what its hash says: it was changed")  # noqa: TRY301
     except (JsonError, CodecError) as error:

@@ -23,8 +23,6 @@ def render(data: ReportData) -> tuple[Block, ...]:
     for machine in data.machines:
         session = machine.latest
         used = {name for result in machine.cells for name in result.sessions}
-        waited = sum(1 for record in machine.records if record.counted and record.gate.get("waited_s", 0))
-        not_quiet = sum(1 for record in machine.records if record.counted and record.gate.get("passed") is False)
         outliers = sum(result.outliers for result in machine.cells)
         rows.append(
             (
@@ -32,7 +30,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
                 f"{session.preset}: {_rounds(session)} x {session.repetitions}",
                 str(session.seed),
                 str(len(used)),
-                f"{waited} / {not_quiet}",
+                f"{machine.waited} / {machine.not_quiet}",
                 str(outliers),
                 machine.machine.governor or "unknown",
                 machine.machine.virtualization or "unknown",
@@ -66,7 +64,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
 def _drifts(data: ReportData) -> tuple[Block, ...]:
     """The cells that became steadily slower or faster from round to round."""
     rows = data.rows()
-    found = [(m, c, c.drift) for m, c in rows if c.drift is not None and c.drift.drifts and not c.screening]
+    tried = ((machine, cell, cell.drift) for machine, cell in rows if not cell.screening)
+    found = [(machine, cell, drift) for machine, cell, drift in tried if drift is not None and drift.drifts]
     if not found:
         return ()
     names = [

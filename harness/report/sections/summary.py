@@ -75,5 +75,5 @@ def _device(device: Device) -> str:
 
 
 def _days(result: MachineResults) -> str:
-    days = sorted({record.started_utc[:10] for record in result.records})
+    days = result.days
     return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else "-"

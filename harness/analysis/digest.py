@@ -1,0 +1,162 @@
+"""What a large report keeps of one machine, as bytes: results and rows, without the records behind them.
+
+Processes hand it to each other, and it is kept between reports: with nothing changed it is read a hundred times as fast
+as the records are. What it is of stands in its name; it is never trusted where that differs, and never in `verify`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.analysis.results import CellResult, MachineResults
+from harness.errors import MachineError
+from harness.store.files import make_folder, write_whole
+from harness.store.sessions import Session
+from harness.values.facts import ImageFacts, ModelFacts
+from harness.values.result_row import ResultRow
+
+_PACKAGE = Path(__file__).parents[1]
+_COMPUTES = ("analysis", "stats", "store", "values")
+"""Parts of the program that a digest is computed by: with another line of them it is another digest."""
+
+Digested = tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Results:
+    """Those of one matrix: sessions by id, and facts that many cells share once each."""
+
+    sessions: tuple[str, ...]
+    images: tuple[ImageFacts, ...]
+    models: tuple[ModelFacts, ...]
+    facts_of: tuple[tuple[int, int], ...]
+    results: tuple[CellResult, ...]
+    whole: MachineResults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Digest:
+    machines: tuple[_Results, ...]
+    rows: tuple[ResultRow, ...]
+
+
+def pack(machines: Sequence[MachineResults], rows: Sequence[ResultRow]) -> bytes:
+    """The results of a machine, without what only the sections of single cells and the records themselves show."""
+    digest = _Digest(machines=tuple(_without_records(machine) for machine in machines), rows=tuple(rows))
+    return msgspec.msgpack.encode(digest, enc_hook=str)
+
+
+def unpack(data: bytes, sessions: Mapping[str, Session]) -> Digested:
+    """What was packed.
+
+    Args:
+        sessions: of the folder, by id.
+
+    Raises:
+        ValueError: it is no digest, or of a session that is not there.
+    """
+    try:
+        found = _decoder().decode(data)
+        return tuple(_restored(results, sessions) for results in found.machines), found.rows
+    except (msgspec.MsgspecError, KeyError, IndexError) as error:
+        raise ValueError(f"no digest: {error}") from error
+
+
+def _without_records(machine: MachineResults) -> _Results:
+    images: dict[int, int] = {}
+    models: dict[int, int] = {}
+    kept: tuple[list[Any], list[Any]] = [], []
+
+    def place(known: dict[int, int], kept: list[Any], facts: object) -> int:
+        if facts is None:
+            return -1
+        if id(facts) not in known:
+            known[id(facts)] = len(kept)
+            kept.append(facts)
+        return known[id(facts)]
+
+    facts_of = tuple((place(images, kept[0], c.image), place(models, kept[1], c.model)) for c in machine.cells)
+    return _Results(
+        sessions=tuple(session.id for session in machine.sessions),
+        images=tuple(kept[0]),
+        models=tuple(kept[1]),
+        facts_of=facts_of,
+        results=tuple(replace(cell, image=None, model=None, observed=(), log=None, argv=()) for cell in machine.cells),
+        whole=replace(machine, sessions=(), cells=(), records=()),
+    )
+
+
+def _restored(found: _Results, sessions: Mapping[str, Session]) -> MachineResults:
+    images, models = (*found.images, None), (*found.models, None)
+    cells = tuple(
+        replace(cell, image=images[image], model=models[model])
+        for cell, (image, model) in zip(found.results, found.facts_of, strict=True)
+    )
+    return replace(found.whole, sessions=tuple(sessions[key] for key in found.sessions), cells=cells)
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[_Digest]:
+    return msgspec.msgpack.Decoder(_Digest, dec_hook=_unpacked)
+
+
+def _unpacked(kind: type, value: Any) -> Any:
+    """Types that msgspec does not know: paths, and whatever JSON can be."""
+    return Path(value) if kind is Path else value
+
+
+@dataclass(frozen=True, slots=True)
+class DigestShelf:
+    """Digests of earlier reports, one for each machine of a folder: the newest.
+
+    Attributes:
+        folder: of the cache; None where none is to be used.
+    """
+
+    folder: Path | None
+
+    def find(self, place: str, key: str) -> bytes | None:
+        """The digest that was kept at this place, if it is of this key."""
+        if self.folder is None:
+            return None
+        try:
+            data = (self.folder / place).read_bytes()
+        except OSError:
+            return None
+        mark = _mark(key, data[_MARK:])
+        return data[_MARK:] if data[:_MARK] == mark else None
+
+    def keep(self, place: str, key: str, digest: bytes) -> None:
+        """Keep a digest instead of the one at its place. A cache that cannot be written keeps nothing."""
+        if self.folder is None:
+            return
+        try:
+            make_folder(self.folder)
+            write_whole(self.folder / place, _mark(key, digest) + digest)
+        except MachineError:
+            return
+
+
+_MARK = hashlib.sha256().digest_size
+
+
+def _mark(key: str, digest: bytes) -> bytes:
+    """What a digest is of, and that it is whole."""
+    return hashlib.sha256(key.encode() + digest).digest()
+
+
+@cache
+def program_sha256() -> str:
+    """The hash of the source that digests are computed by."""
+    found = hashlib.sha256()
+    for path in sorted(path for part in _COMPUTES for path in (_PACKAGE / part).rglob("*") if path.is_file()):
+        if path.suffix != ".pyc":
+            found.update(f"{path.relative_to(_PACKAGE)}\0".encode() + path.read_bytes())
+    return found.hexdigest()

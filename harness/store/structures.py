@@ -1,0 +1,63 @@
+"""Dataclasses read by msgspec: their JSON is checked by the annotations, and nothing unknown is let through.
+
+`codec` does the same in a hundred times the time, and says which field is wrong: what is refused here is read there.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+T = TypeVar("T")
+
+
+def built(kind: type[T], data: Any) -> T | None:
+    """The value of this dataclass that `data` is the JSON of; None where it is not, which `codec.decode` explains."""
+    try:
+        msgspec.convert(data, structure(typing.cast("Any", kind)), dec_hook=_other)
+        return msgspec.convert(data, kind, dec_hook=_other)
+    except (msgspec.ValidationError, OverflowError):
+        return None
+
+
+def _other(kind: type, value: Any) -> Any:
+    """Types that msgspec does not know: paths, and whatever JSON can be."""
+    if kind is Path and not isinstance(value, str):
+        raise ValueError("no path")
+    return Path(value) if kind is Path else value
+
+
+@cache
+def structure(kind: type, extra: tuple[tuple[str, type], ...] = ()) -> type:
+    """A msgspec structure with the fields of a dataclass; unknown fields are refused."""
+    hints = typing.get_type_hints(kind)
+    members: list[Any] = list(extra)
+    for field in fields(kind):
+        if field.default is not MISSING:
+            members.append((field.name, _converted(hints[field.name]), field.default))
+        elif field.default_factory is not MISSING:
+            members.append((field.name, _converted(hints[field.name]), msgspec.field(default_factory=dict)))
+        else:
+            members.append((field.name, _converted(hints[field.name])))
+    return msgspec.defstruct(kind.__name__, members, forbid_unknown_fields=True, kw_only=True, gc=False)
+
+
+def _converted(kind: Any) -> Any:
+    if kind is object or kind is Any:
+        return Any
+    if is_dataclass(kind):
+        return structure(typing.cast("type", kind))
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is None:
+        return kind
+    if origin in {Union, types.UnionType}:
+        return Union[tuple(_converted(argument) for argument in arguments)]  # noqa: UP007 - of what is known at run time
+    if origin is tuple:
+        return tuple[_converted(arguments[0]), ...]  # type: ignore[misc] # likewise
+    return dict[str, _converted(arguments[1])]  # type: ignore[misc] # likewise
