@@ -12,10 +12,19 @@ from harness.values.facts import Device
 def render(data: ReportData) -> tuple[Block, ...]:
     """Title, notes, the machines and the models."""
     latest = data.machines[-1].latest
-    blocks: list[Block] = [Heading(level=1, text=latest.title or data.name)]
-    if latest.notes:
+    titles = list(dict.fromkeys(machine.latest.title for machine in data.machines if machine.latest.title))
+    machines = len({machine.machine.machine for machine in data.machines})
+    several = f" ({machines} machines)" if machines > 1 else ""
+    blocks: list[Block] = [Heading(level=1, text=(titles[0] if len(titles) == 1 else data.name) + several)]
+    if latest.notes and len(titles) < 2:  # noqa: PLR2004 - notes of one matrix file
         blocks.append(Paragraph(text=latest.notes))
     blocks += _warnings(data)
+    if data.imported:
+        text = (
+            f"{len(data.imported)} results that others measured stand apart, at the end: unverified, and ranked with "
+            "nothing."
+        )
+        blocks.append(Note(kind="note", text=text))
     blocks += [
         Table(
             columns=("Machine", "Processor", "Memory", "Devices", "System", "Engine", "Measured"),
