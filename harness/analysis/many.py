@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.analysis.digest import Digested, DigestShelf, pack, program_sha256, unpack
+from harness.analysis.kept_results import ResultShelf, Unpacked, pack, program_sha256, unpack
 from harness.analysis.results import MachineResults, no_records, read_machine
 from harness.analysis.table import rows_of
 from harness.store.quick_check import collector_paused
@@ -51,7 +51,7 @@ class _Job:
     sessions: Mapping[str, Session]
     report: str
     reproductions: tuple[Reproduction, ...]
-    shelf: DigestShelf
+    shelf: ResultShelf
 
 
 def read_many(
@@ -79,7 +79,7 @@ def read_many(
     jobs = [
         _Job(
             folder=folder, simulated=simulated, machine=name, sessions=by_machine.get(name, {}), report=report,
-            reproductions=tuple(reproductions), shelf=DigestShelf(cache / "digests" if cache else None),
+            reproductions=tuple(reproductions), shelf=ResultShelf(cache / "results" if cache else None),
         )
         for name in store.machines()
     ]  # fmt: skip
@@ -105,21 +105,21 @@ def _cells(sessions: Iterable[Session]) -> int:
 def _each(jobs: Sequence[_Job], *, size: int) -> Iterator[bytes]:
     workers = min(os.cpu_count() or 1, len(jobs))
     if size < _PARALLEL_BYTES or workers < 2:  # noqa: PLR2004 - one is not side by side
-        yield from map(_digested, jobs)
+        yield from map(_packed, jobs)
         return
     with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_digested, jobs)
+        yield from pool.map(_packed, jobs)
 
 
-def _read(job: _Job) -> Digested:
+def _read(job: _Job) -> Unpacked:
     store = RecordStore(job.folder, simulated=job.simulated)
     with collector_paused():
         machines = read_machine(store, job.machine, job.sessions)
         return machines, rows_of(job.report, machines, job.reproductions)
 
 
-def _digested(job: _Job) -> bytes:
-    """The digest of a machine: of an earlier report where that is of the same, else from its records."""
+def _packed(job: _Job) -> bytes:
+    """What a machine came to: as an earlier report kept it where nothing changed since, else from its records."""
     store = RecordStore(job.folder, simulated=job.simulated)
     place = hashlib.sha256(f"{job.folder.resolve()}\0{job.machine}".encode()).hexdigest()
     key = _key(job, store.path(job.machine)) if job.shelf.folder else ""
@@ -133,7 +133,7 @@ def _digested(job: _Job) -> bytes:
 
 
 def _key(job: _Job, path: Path) -> str:
-    """Everything that a digest depends on, hashed."""
+    """Everything that results depend on, hashed."""
     own = tuple(r for r in job.reproductions if r.first_machine == job.machine)
     said = (program_sha256(), job.report, job.simulated, tuple(job.sessions.values()), own)
     found = hashlib.sha256(msgspec.json.encode(said, enc_hook=str))

@@ -1,4 +1,4 @@
-"""Digests of a machine's results: whole, of the same, or not used at all."""
+"""What was kept of a machine's results: whole, of the same records, or not used at all."""
 
 import shutil
 from dataclasses import replace
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis import digest, many
-from harness.analysis.digest import DigestShelf, pack, unpack
+from harness.analysis import kept_results, many
+from harness.analysis.kept_results import ResultShelf, pack, unpack
 from harness.analysis.results import read_results
 from harness.analysis.table import rows_of
 from harness.errors import InputError
@@ -72,7 +72,7 @@ def test_one_more_record_makes_one_machine_new(folder: Path, read: list[str], tm
     assert fewer == report.render_report(folder)
 
 
-def test_a_changed_record_is_found_behind_a_digest(folder: Path, tmp_path: Path) -> None:
+def test_a_changed_record_is_found_behind_what_was_kept(folder: Path, tmp_path: Path) -> None:
     report.render_report(folder, cache=tmp_path / "cache")
     path = sorted((folder / "records").glob("*.jsonl"))[0]
     path.write_bytes(path.read_bytes().replace(b'"samples_ns":[1', b'"samples_ns":[2', 1))
@@ -81,7 +81,7 @@ def test_a_changed_record_is_found_behind_a_digest(folder: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("what", ["session", "program", "name", "reproductions"])
-def test_a_digest_of_something_else_is_not_used(
+def test_what_was_kept_of_something_else_is_not_used(
     what: str, folder: Path, read: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, name = tmp_path / "cache", "one"
@@ -113,9 +113,9 @@ def reproduction(machine: str) -> Reproduction:
 
 
 @pytest.mark.parametrize("damage", [lambda d: d[:-1], lambda d: b"", lambda d: bytes([d[0] ^ 1]) + d[1:]])
-def test_a_damaged_digest_is_made_again(damage, folder: Path, read: list[str], tmp_path: Path) -> None:
+def test_what_was_kept_and_is_damaged_is_made_again(damage, folder: Path, read: list[str], tmp_path: Path) -> None:
     first = report.render_report(folder, cache=tmp_path / "cache")
-    for path in (tmp_path / "cache" / "digests").iterdir():
+    for path in (tmp_path / "cache" / "results").iterdir():
         path.write_bytes(damage(path.read_bytes()))
     read.clear()
     assert report.render_report(folder, cache=tmp_path / "cache") == first
@@ -129,29 +129,29 @@ def test_a_cache_that_cannot_be_written_costs_nothing_else(folder: Path, tmp_pat
     assert build.PAGE in files
 
 
-def test_what_is_no_digest_is_refused() -> None:
-    with pytest.raises(ValueError, match="no digest"):
+def test_what_was_not_packed_is_refused() -> None:
+    with pytest.raises(ValueError, match="no results that were kept"):
         unpack(b"\x81\xa1a\x01", {})
 
 
 def test_a_shelf_without_a_folder_keeps_nothing(tmp_path: Path) -> None:
-    DigestShelf(None).keep("place", "key", b"digest")
-    assert DigestShelf(None).find("place", "key") is None
-    DigestShelf(tmp_path / "there").keep("place", "key", b"digest")
-    assert DigestShelf(tmp_path / "there").find("place", "key") == b"digest"
-    assert DigestShelf(tmp_path / "there").find("place", "other") is None
+    ResultShelf(None).keep("place", "key", b"packed")
+    assert ResultShelf(None).find("place", "key") is None
+    ResultShelf(tmp_path / "there").keep("place", "key", b"packed")
+    assert ResultShelf(tmp_path / "there").find("place", "key") == b"packed"
+    assert ResultShelf(tmp_path / "there").find("place", "other") is None
 
 
 def test_the_program_is_named_by_what_computes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    digest.program_sha256.cache_clear()
-    before = digest.program_sha256()
-    for part in digest._COMPUTES:
+    kept_results.program_sha256.cache_clear()
+    before = kept_results.program_sha256()
+    for part in kept_results._COMPUTES:
         (tmp_path / part).mkdir()
     (tmp_path / "stats" / "one.py").write_text("1")
-    monkeypatch.setattr(digest, "_PACKAGE", tmp_path)
-    digest.program_sha256.cache_clear()
-    first = digest.program_sha256()
+    monkeypatch.setattr(kept_results, "_PACKAGE", tmp_path)
+    kept_results.program_sha256.cache_clear()
+    first = kept_results.program_sha256()
     (tmp_path / "stats" / "one.py").write_text("2")
-    digest.program_sha256.cache_clear()
-    assert len({before, first, digest.program_sha256()}) == 3
-    digest.program_sha256.cache_clear()
+    kept_results.program_sha256.cache_clear()
+    assert len({before, first, kept_results.program_sha256()}) == 3
+    kept_results.program_sha256.cache_clear()

@@ -1,7 +1,7 @@
-"""What a large report keeps of one machine, as bytes: results and rows, without the records behind them.
+"""What a machine's records came to, as bytes: results and rows for a large report, without the records behind them.
 
-Processes hand it to each other, and it is kept between reports: with nothing changed it is read a hundred times as fast
-as the records are. What it is of stands in its name; it is never trusted where that differs, and never in `verify`.
+Processes hand it to each other, and it is kept for the next report, which reads it faster than the records by far. It
+is used only while everything that it was computed from is the same, and never by `verify`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from harness.values.result_row import ResultRow
 
 _PACKAGE = Path(__file__).parents[1]
 _COMPUTES = ("analysis", "stats", "store", "values")
-"""Parts of the program that a digest is computed by: with another line of them it is another digest."""
+"""Parts of the program that results are computed by: with another line of them, those that were kept are not used."""
 
-Digested = tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]
+Unpacked = tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,31 +42,31 @@ class _Results:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Digest:
+class _Content:
     machines: tuple[_Results, ...]
     rows: tuple[ResultRow, ...]
 
 
 def pack(machines: Sequence[MachineResults], rows: Sequence[ResultRow]) -> bytes:
     """The results of a machine, without what only the sections of single cells and the records themselves show."""
-    digest = _Digest(machines=tuple(_without_records(machine) for machine in machines), rows=tuple(rows))
-    return msgspec.msgpack.encode(digest, enc_hook=str)
+    content = _Content(machines=tuple(_without_records(machine) for machine in machines), rows=tuple(rows))
+    return msgspec.msgpack.encode(content, enc_hook=str)
 
 
-def unpack(data: bytes, sessions: Mapping[str, Session]) -> Digested:
+def unpack(data: bytes, sessions: Mapping[str, Session]) -> Unpacked:
     """What was packed.
 
     Args:
         sessions: of the folder, by id.
 
     Raises:
-        ValueError: it is no digest, or of a session that is not there.
+        ValueError: it was not packed here, or is of a session that is not there.
     """
     try:
         found = _decoder().decode(data)
         return tuple(_restored(results, sessions) for results in found.machines), found.rows
     except (msgspec.MsgspecError, KeyError, IndexError) as error:
-        raise ValueError(f"no digest: {error}") from error
+        raise ValueError(f"no results that were kept: {error}") from error
 
 
 def _without_records(machine: MachineResults) -> _Results:
@@ -103,8 +103,8 @@ def _restored(found: _Results, sessions: Mapping[str, Session]) -> MachineResult
 
 
 @cache
-def _decoder() -> msgspec.msgpack.Decoder[_Digest]:
-    return msgspec.msgpack.Decoder(_Digest, dec_hook=_unpacked)
+def _decoder() -> msgspec.msgpack.Decoder[_Content]:
+    return msgspec.msgpack.Decoder(_Content, dec_hook=_unpacked)
 
 
 def _unpacked(kind: type, value: Any) -> Any:
@@ -113,8 +113,8 @@ def _unpacked(kind: type, value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class DigestShelf:
-    """Digests of earlier reports, one for each machine of a folder: the newest.
+class ResultShelf:
+    """What earlier reports kept: for each machine of a folder, of the newest one.
 
     Attributes:
         folder: of the cache; None where none is to be used.
@@ -123,7 +123,7 @@ class DigestShelf:
     folder: Path | None
 
     def find(self, place: str, key: str) -> bytes | None:
-        """The digest that was kept at this place, if it is of this key."""
+        """What is kept at this place, if it is of this key."""
         if self.folder is None:
             return None
         try:
@@ -133,13 +133,13 @@ class DigestShelf:
         mark = _mark(key, data[_MARK:])
         return data[_MARK:] if data[:_MARK] == mark else None
 
-    def keep(self, place: str, key: str, digest: bytes) -> None:
-        """Keep a digest instead of the one at its place. A cache that cannot be written keeps nothing."""
+    def keep(self, place: str, key: str, packed: bytes) -> None:
+        """Keep it instead of what is at its place. A cache that cannot be written keeps nothing."""
         if self.folder is None:
             return
         try:
             make_folder(self.folder)
-            write_whole(self.folder / place, _mark(key, digest) + digest)
+            write_whole(self.folder / place, _mark(key, packed) + packed)
         except MachineError:
             return
 
@@ -147,14 +147,14 @@ class DigestShelf:
 _MARK = hashlib.sha256().digest_size
 
 
-def _mark(key: str, digest: bytes) -> bytes:
-    """What a digest is of, and that it is whole."""
-    return hashlib.sha256(key.encode() + digest).digest()
+def _mark(key: str, packed: bytes) -> bytes:
+    """Says what it is of, and that it is whole."""
+    return hashlib.sha256(key.encode() + packed).digest()
 
 
 @cache
 def program_sha256() -> str:
-    """The hash of the source that digests are computed by."""
+    """The hash of the source that results are computed by."""
     found = hashlib.sha256()
     for path in sorted(path for part in _COMPUTES for path in (_PACKAGE / part).rglob("*") if path.is_file()):
         if path.suffix != ".pyc":
