@@ -113,6 +113,8 @@
       live.textContent = `${found.length} of ${d.length} results`;
       view.scrollTop = 0;
       draw(true);
+      // The view is as high as its rows, up to a limit: now that they are there it may show more.
+      draw();
     }
 
     function row(place) {

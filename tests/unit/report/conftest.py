@@ -1,10 +1,12 @@
 """Made-up results of four machines, as a report across hardware has them. All of it is marked simulated."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
 
 from harness.analysis.results import MachineResults, machine_results
 from harness.report.data import ReportData
@@ -14,6 +16,7 @@ from harness.values.facts import Device, EngineFacts, ImageFacts, MachineFacts, 
 from harness.values.failure import Failure
 from harness.values.record import Check, Outcome, Proof, Record, Run
 from harness.values.telemetry import DeviceSummary, Telemetry, Trace, Window, WindowSummary
+from tests.rig.browser import started_browser
 
 GIB = 1024**3
 MODELS = (
@@ -197,3 +200,10 @@ def named(four_machines: ReportData):
         return replace(four_machines, machines=tuple(renamed(m) for m in four_machines.machines))
 
     return name
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """A browser of the module's own."""
+    with started_browser(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver

@@ -1,10 +1,7 @@
 """The page in a real Chromium: it asks nobody for anything, compares as the Python does, and stays inert."""
 
 import json
-import os
-import shutil
 import statistics
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,30 +21,9 @@ from harness.stats.paired import compare_paired
 from harness.stats.students_t import two_sided_p, two_sided_quantile
 from harness.stats.verdicts import Comparison, in_words
 from harness.stats.welch import compare_apart
+from tests.rig.browser import needs_browser
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER) and not os.environ.get("BENCH_TEST_BROWSER"),
-    reason="no chromium and chromedriver on PATH (Debian: apt-get install chromium chromium-driver)",
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    assert CHROMIUM is not None
-    assert DRIVER is not None
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", "--window-size=1280,1000",
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):  # fmt: skip
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    yield driver
-    driver.quit()
+pytestmark = needs_browser
 
 
 def page_of(data: ReportData, *, real: bool = True) -> str:
@@ -294,3 +270,14 @@ def test_it_is_never_wider_than_the_window(browser, page: Path, width: int, sche
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_few_results_leave_no_empty_space_and_many_fill_it(browser, page: Path) -> None:
+    show(browser, page)
+    height = "return document.getElementById('view').clientHeight"
+    bottom = "return document.getElementById(arguments[0]).getBoundingClientRect().bottom"
+    every = browser.execute_script(height)
+    assert browser.execute_script(bottom, "rows") >= browser.execute_script(bottom, "view") - 1
+    browser.find_element(By.ID, "search").send_keys("rtx 4090 cuda pp512@d4096 q4_0")
+    WebDriverWait(browser, 10).until(lambda b: 0 < len(column(b, 1)) < 6)
+    assert browser.execute_script(height) < 6 * 36 + 60 < every

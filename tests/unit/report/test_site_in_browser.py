@@ -1,9 +1,6 @@
 """The site in a real Chromium: the search works by keyboard, nobody is asked for anything, hostile names do nothing."""
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,33 +11,12 @@ from selenium.webdriver.common.by import By
 from harness.report.site.build import site_pages
 from harness.store.manifest import PublishedReport
 from harness.values.declaration import Kind
+from tests.rig.browser import needs_browser
 from tests.rig.repository import add_start, change, repository
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER) and not os.environ.get("BENCH_TEST_BROWSER"),
-    reason="no chromium and chromedriver on PATH (Debian: apt-get install chromium chromium-driver)",
-)
+pytestmark = needs_browser
 HOSTILE = "</title><script>document.title='owned'</script>\"'><img src=x onerror=\"document.title='owned'\">"
 DEMO = PublishedReport(name="demo")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    assert CHROMIUM is not None
-    assert DRIVER is not None
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", "--window-size=1280,1000",
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):  # fmt: skip
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    yield driver
-    driver.quit()
 
 
 def written(root: Path, published: PublishedReport, title: str) -> list[Path]:
