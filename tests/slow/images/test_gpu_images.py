@@ -1,7 +1,6 @@
 """The CUDA and ROCm images that were built here, on a machine without a GPU: a typed failure each, never a number.
 
-What the CUDA image prints is what `tests/captures/cuda-b11312/` holds, though the driver here is a stub and there the
-real one. Of ROCm there are no captures yet: its expected words are those of HIP alone.
+What they print is what `tests/captures/` holds, though CUDA's driver here is a stub and there the real one.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ def test_every_library_that_it_needs_is_in_the_image(gpu_images, backend: str) -
         ("cuda", "", "list-devices-no-driver", False, Reason.NO_DEVICE, "the CUDA backend was not loaded"),
         ("cuda", "12.4", "list-devices-driver-550", True, Reason.NO_DEVICE, "no CUDA-capable device is detected"),
         ("cuda", "11.4", "list-devices-driver-470", True, Reason.DRIVER_TOO_OLD, "driver version is insufficient"),
-        ("rocm", "", "", True, Reason.NO_DEVICE, "no ROCm-capable device is detected"),
+        ("rocm", "", "list-devices-no-nodes", True, Reason.NO_DEVICE, "no ROCm-capable device is detected"),
     ],
 )
 def test_no_device_is_listed_and_the_reason_is_named(  # noqa: PLR0917 - the columns of a table
