@@ -5,14 +5,17 @@ from __future__ import annotations
 from harness.analysis.arms import setting
 from harness.analysis.memory import cell_memory
 from harness.analysis.results import CellResult, MachineResults
-from harness.report import words
+from harness.report import naming, words
+from harness.report.charts.offload import Line, chart
 from harness.report.data import ReportData
 from harness.stats.digits import plain, with_interval
 from harness.values.backend import BACKENDS
 from harness.values.block import Block, Heading, Paragraph, Table
+from harness.values.cell import PARAMETERS
 from harness.values.measurement import BENCH
 
 LADDERS = {"n_gpu_layers": "Layers on the device", "n_cpu_moe": "Layers with experts on the host"}
+SHORT = {name: f"{PARAMETERS[name].short} " for name in LADDERS}
 TEXT = (
     "The same test with more and more of the model on the device. A layer that stays on the host is computed there, "
     "and its part of the KV cache stays there too. Weights on the device: by llama.cpp's own log, else as predicted."
@@ -22,7 +25,7 @@ ALIGN = ("left", "left", "right", "right", "right", "right")
 
 
 def render(data: ReportData) -> tuple[Block, ...]:
-    """A table for each kind of ladder; empty where no parameter of offload has two values."""
+    """A table and a chart for each kind of ladder; empty where no parameter of offload has two values."""
     blocks: list[Block] = []
     for name, title in LADDERS.items():
         ladders = [(machine, ladder) for machine in data.machines for ladder in _ladders(machine, name)]
@@ -33,6 +36,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
         blocks.append(
             Table(columns=COLUMNS[start:], rows=tuple(row[start:] for row in rows), align=ALIGN[start:], caption=title)
         )
+        lines = [_line(machine, ladder, name, several=data.several) for machine, ladder in ladders]
+        blocks += chart(f"offload-{name.replace('_', '-')}", title, lines)
     return (Heading(level=2, text="Partial offload"), Paragraph(text=TEXT), *blocks) if blocks else ()
 
 
@@ -54,8 +59,28 @@ def _step(result: CellResult, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
+def _line(machine: MachineResults, ladder: list[CellResult], name: str, *, several: bool) -> Line:
+    top = _most(ladder, name)
+    first = ladder[0]
+    where = f", {machine.machine.machine}" if several else ""
+    steps = []
+    for result in ladder:
+        if top and (rate := result.tokens_per_s) is not None:
+            found = result.interval
+            ends = (100 * found.low / top, 100 * found.high / top) if found else (None, None)
+            steps.append((_step(result, name), 100 * rate / top, *ends))
+    own = [word for word in words.parameters(first.cell).split(", ") if word and not word.startswith(SHORT[name])]
+    called = ", ".join([naming.model(first), first.cell.test.name, naming.contender(machine, first), *own])
+    return Line(name=called + where, steps=tuple(steps))
+
+
+def _most(ladder: list[CellResult], name: str) -> float | None:
+    """The speed of the most offloaded step."""
+    return ladder[-1 if name == "n_gpu_layers" else 0].tokens_per_s
+
+
 def _row(machine: MachineResults, result: CellResult, ladder: list[CellResult], name: str) -> tuple[str, ...]:
-    top = ladder[-1 if name == "n_gpu_layers" else 0].tokens_per_s
+    top = _most(ladder, name)
     rate = result.tokens_per_s
     if rate is None:
         shown = str(result.failures[0][1].reason) if result.failures else "-"

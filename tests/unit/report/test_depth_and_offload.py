@@ -3,11 +3,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.analysis.results import MachineResults, machine_results
+from harness.report.charts import offload as offload_chart
 from harness.report.data import ReportData
 from harness.report.sections import depth, offload
 from harness.store.sessions import Session
 from harness.values.bench import LogFacts
-from harness.values.block import Note, Table
+from harness.values.block import Chart, Note, Table
 from harness.values.cell import Cell, Test
 from harness.values.facts import EngineFacts, ImageFacts, MachineFacts, ModelFacts
 from harness.values.record import Outcome, Record, Run
@@ -112,6 +113,21 @@ def test_a_ladder_of_layers_with_the_weights_that_the_log_tells() -> None:
     assert [row[1] for row in table.rows] == ["0", "2", "8"]
     assert [row[4] for row in table.rows] == ["0 B", "2 MiB", "8 MiB"]
     assert table.rows[2][3] == "100 %"
+    (chart,) = [block for block in blocks if isinstance(block, Chart)]
+    (line,) = chart.series
+    assert line.name == "M, tg10, Card, Vulkan"
+    assert [(point.x, round(point.y)) for point in line.points] == [(0, 11), (2, 33), (8, 100)]
+    assert all(point.low is not None and point.low < point.y for point in line.points)
+    assert "0 11 %, 2 33 %, 8 100 %" in chart.summary
+
+
+def test_two_settings_are_two_lines_and_a_single_step_is_none() -> None:
+    rows = [(cell(f"ngl{n}", n_gpu_layers=n), six(1000), None) for n in (0, 4)]
+    rows += [(cell(f"fa{n}", n_gpu_layers=n, flash_attn=1), six(1000 - n), None) for n in (0, 4)]
+    blocks = offload.render(ReportData(name="m", machines=(machine(rows),)))
+    (chart,) = [block for block in blocks if isinstance(block, Chart)]
+    assert len({line.name for line in chart.series}) == 2
+    assert offload_chart.chart("offload", "Layers", [offload_chart.Line(name="a", steps=((0, 1.0, None, None),))]) == ()
 
 
 def test_no_ladder_is_no_section() -> None:
