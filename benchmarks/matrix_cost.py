@@ -3,6 +3,10 @@
 Each round makes, in random order, one `invoke matrix` and one shell loop over `docker run --rm` with the argv that a
 matrix recorded. The gate's looks and waits are subtracted and shown apart: a loop does not wait for a quiet machine.
 
+A start also costs what it costs however many containers follow: until the first run, with the probe of what the
+processor can do, and the report at its end. So the runs alone, each from before its container is created until it is
+recorded, stand beside the whole.
+
     .venv/bin/python benchmarks/matrix_cost.py --rounds 10 --minutes 14
 """
 
@@ -17,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,20 +46,29 @@ cells:
 """
 
 
-def by_harness(folder: Path) -> tuple[float, float, list[Row]]:
-    """Wall time of one start without the gate, that of the gate, in seconds, and what it recorded."""
+def by_harness(folder: Path) -> tuple[dict[str, float], list[Row]]:
+    """Seconds of one start: without the gate, of the gate, of the runs alone, before and after them; what it recorded."""
     (folder / "cost.yaml").write_text(MATRIX)
     environment = {**os.environ, "BENCH_REPORTS": str(folder / "reports")}
     command = [sys.executable, "-m", "invoke", "matrix", "--file", str(folder / "cost.yaml"), "--gate-wait", "0"]
-    begin = time.monotonic()
+    begun, begin = datetime.now(UTC), time.monotonic()
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    wall = time.monotonic() - begin
+    wall, ended = time.monotonic() - begin, datetime.now(UTC)
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
     paths = sorted(folder.glob("reports/cost/records/*.jsonl"))
     made = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     gate = sum(WINDOW_S + float(record["gate"]["waited_s"]) for record in made)
-    return wall - gate, gate, made
+    events = [json.loads(line) for line in next(folder.glob("reports/cost/journal/*.jsonl")).read_text().splitlines()]
+    begins, ends = ([_at(e) for e in events if e["event"] == event] for event in ("creating", "recorded"))
+    runs = sum((end - start).total_seconds() for start, end in zip(begins, ends, strict=True))
+    before = (begins[0] - begun).total_seconds() - WINDOW_S - float(made[0]["gate"]["waited_s"])
+    after = (ended - ends[-1]).total_seconds()
+    return {"harness_s": wall - gate, "gate_s": gate, "runs_s": runs, "before_s": before, "after_s": after}, made
+
+
+def _at(event: Row) -> datetime:
+    return datetime.fromisoformat(event["at_utc"])
 
 
 def by_loop(made: list[Row], host: str, model: Path) -> float:
@@ -70,20 +84,27 @@ def by_loop(made: list[Row], host: str, model: Path) -> float:
 
 
 def show(rows: list[Row], containers: int) -> None:
-    harness_s, loop_s = ([row[name] for row in rows] for name in ("harness_s", "loop_s"))
-    # compare_paired gives speed of the second over the first, which is time of the first over the second.
-    found = compare_paired(harness_s, loop_s)
-    table(
-        f"A matrix of {containers} containers and the same `docker run` commands in a loop, {len(rows)} rounds",
-        ["Matrix, without the gate", "The loop", "Ratio", "95 % interval", "The gate's looks and waits, apart"],
-        [[
-            f"{statistics.median(harness_s):.1f} s",
-            f"{statistics.median(loop_s):.1f} s",
+    lines = []
+    for what, name in (("whole matrix, without the gate", "harness_s"), ("its runs alone", "runs_s")):
+        seconds, loop = ([row[key] for row in rows] for key in (name, "loop_s"))
+        # compare_paired gives speed of the second over the first, which is time of the first over the second.
+        found = compare_paired(seconds, loop)
+        lines.append([
+            what,
+            f"{statistics.median(seconds):.1f} s",
+            f"{statistics.median(loop):.1f} s",
             f"{found.ratio:.3f}" if found else "-",
             f"{found.low:.3f} to {found.high:.3f}" if found else "fewer than two rounds",
-            f"{statistics.median(row['gate_s'] for row in rows):.1f} s",
-        ]] if rows else [],
-    )  # fmt: skip
+        ])  # fmt: skip
+    table(
+        f"A matrix of {containers} containers and the same `docker run` commands in a loop, {len(rows)} rounds",
+        ["", "Seconds", "The loop", "Ratio", "95 % interval"],
+        lines if rows else [],
+    )
+    for name, what in (
+        ("before_s", "before the first run"), ("after_s", "after the last"), ("gate_s", "the gate's looks and waits")
+    ):  # fmt: skip
+        print(f"{what}: {statistics.median(row[name] for row in rows):.1f} s" if rows else "")
 
 
 def main() -> None:
@@ -97,9 +118,9 @@ def main() -> None:
     workspace = find_workspace()
     model = prepare_model(load_registry(workspace.registry)[MODEL], cache=workspace.cache, base=workspace.cache).path
     with tempfile.TemporaryDirectory() as scratch:
-        _, _, made = by_harness(Path(scratch))  # caches are filled; and what a loop has to run is known
+        _, made = by_harness(Path(scratch))  # caches are filled; and what a loop has to run is known
     by_loop(made[:1], endpoint.host, model)
-    raw = RawResults("matrix_cost", asked, {"matrix": MATRIX, "image": made[0]["image"]})
+    raw = RawResults("matrix_cost", asked, {"matrix": MATRIX, "image": made[0]["image"], "parts": True})
     while len(raw.rows) < asked.rounds and raw.time_left():
         row: Row = {}
         arms = ["harness", "loop"]
@@ -109,9 +130,9 @@ def main() -> None:
                 row["loop_s"] = by_loop(made, endpoint.host, model)
             else:
                 with tempfile.TemporaryDirectory() as scratch:
-                    row["harness_s"], row["gate_s"], _ = by_harness(Path(scratch))
+                    row |= by_harness(Path(scratch))[0]
         raw.add(first=arms[0], **row)
-        print(f"matrix {row['harness_s']:.2f} s, loop {row['loop_s']:.2f} s, gate {row['gate_s']:.1f} s", flush=True)
+        print(", ".join(f"{name[:-2]} {row[name]:.2f} s" for name in row if name.endswith("_s")), flush=True)
     show(raw.rows, len(made))
 
 
