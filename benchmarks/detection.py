@@ -4,6 +4,7 @@ Every round starts six containers in random order: two pairs of the same model (
 layers more, which makes it slower by a known share of its work: about 3 % and about 10 %. Ten rounds are one attempt,
 and each attempt is judged by the comparison that the harness ships (paired t on per-round log ratios, 95 %). Ten
 attempts are ten of each slowdown and twenty A/As. One thread, pinned to the last core; the harness is on the others.
+Where a machine scatters so much that ten rounds show little, all rounds together say what more of them would.
 
     .venv/bin/python benchmarks/detection.py --minutes 14
 
@@ -133,6 +134,12 @@ def show(rows: Sequence[Row], rounds: int) -> None:
         ["Test", "Planted", "Median", "Verdict", "of", "interval without 1", "equivalent", "Could show (median)"],
         lines,
     )
+    together = [
+        [test, what, in_words(comparison), f"{100 * comparison.smallest_effect:.1f} %"]
+        for test in TESTS
+        for what, comparison in judged(rows, test)
+    ]
+    table(f"All {len(rows)} rounds as one attempt", ["Test", "Planted", "Verdict", "Could show"], together)
 
 
 def main() -> None:
