@@ -18,6 +18,7 @@ from invoke.exceptions import ParseError
 from harness import __version__
 
 WRONG_INPUT = 2
+_FLAGS_WITH_VALUE = ("-s", "--sources", "-o", "--source", "-u", "--out")
 _UNKNOWN = re.compile(r"No idea what '(?P<word>.*)' is!", re.DOTALL)
 _NO_VALUE = re.compile(r"Flag <Argument: (?P<flag>\S+).*needed value", re.DOTALL)
 _NO_ARGUMENT = re.compile(r"required positional arguments: (?P<names>.*)", re.DOTALL)
@@ -28,7 +29,7 @@ class BenchProgram(Program):  # type: ignore[misc]
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Read the flags before the first task."""
-        self._read(lambda: super(BenchProgram, self).parse_core(argv))
+        self._read(lambda: super(BenchProgram, self).parse_core(with_sources(sys.argv if argv is None else argv)))
 
     def parse_tasks(self) -> None:
         """Read the tasks and their flags."""
@@ -60,6 +61,24 @@ class BenchProgram(Program):  # type: ignore[misc]
             text = f"needs {no_argument['names']}"
         meant = f"Did you mean {near[0]}? " if near else ""
         return f"{task + ': ' if task else ''}{text}\n  -> {meant}{_listed(task)}"
+
+
+def with_sources(argv: list[str]) -> list[str]:
+    """`merge A B C` as Invoke can read it: a task of it has one argument without a flag, and B would be a task."""
+    if "merge" not in argv or any(not word.startswith("-") for word in argv[1 : argv.index("merge")]):
+        return argv
+    found, left = argv[: argv.index("merge") + 1], argv[argv.index("merge") + 1 :]
+    first = True
+    while left:
+        word = left.pop(0)
+        if word in _FLAGS_WITH_VALUE and left:
+            found += [word, left.pop(0)]
+        elif word.startswith("-") or first:
+            found.append(word)
+            first = first and word.startswith("-")
+        else:
+            found += ["--source", word]
+    return found
 
 
 def _listed(task: str) -> str:

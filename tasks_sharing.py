@@ -11,7 +11,8 @@ from tasks_told import told as _told
     positional=["sources"],
     iterable=["source"],
     help={
-        "sources": "folders, files of records, archives, or names under reports/, with commas between them",
+        "sources": "folders, files of records, archives, or names under reports/: several with blanks between them "
+        "(with plain `invoke` with commas)",
         "source": "a further one; may be repeated",
         "out": "folder to merge into: a path, or a name under reports/; what it holds stays in it",
         "no_report": "write no report",
@@ -25,7 +26,7 @@ def merge(
     from harness.flows.merge import MergeRequest
     from harness.flows.merge import merge as merge_records
 
-    # Invoke gives a task one positional argument; what follows it would be the name of the next task.
+    # Invoke gives a task one positional argument; `./bench` makes --source of those that follow.
     merge_records(MergeRequest(sources=(*sources.split(","), *(source or ())), out=out, report=not no_report))
 
 

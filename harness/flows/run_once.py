@@ -268,6 +268,6 @@ def run_once(
         or model.simulated
         or any(device.simulated for device in target.devices),
         telemetry=telemetry,
-        invalid=violations(telemetry),
+        invalid=violations(telemetry, run.cells),
         beside=beside,
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks_program import with_sources
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -60,3 +62,28 @@ def test_a_reader_that_goes_away_sees_no_traceback():
     command = f"{sys.executable} tasks_program.py --list | head -n 1"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("merge a", "merge a"),
+        ("merge a b c --out x", "merge a --source b --source c --out x"),
+        ("merge --out x a b", "merge --out x a --source b"),
+        ("merge a -o b c", "merge a -o b --source c"),
+        ("merge a --no-report b", "merge a --no-report --source b"),
+        ("merge -s a b", "merge -s a b"),
+        ("merge a --out", "merge a --out"),
+        ("--echo merge a b", "--echo merge a --source b"),
+        ("report --file merge", "report --file merge"),
+        ("verify a merge", "verify a merge"),
+    ],
+)
+def test_sources_of_a_merge_stand_one_after_the_other(given, read):
+    assert with_sources(["./bench", *given.split()]) == ["./bench", *read.split()]
+
+
+def test_what_follows_a_merge_is_a_source_and_no_task(tmp_path):
+    done = bench("merge", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "x"))
+    assert done.returncode == 2
+    assert "neither a flag of it nor a task" not in done.stderr

@@ -73,18 +73,24 @@ def _sentence(kind: str, contested: Sequence[Standing]) -> str:
     for standing in mine:
         comparison = standing.ahead.comparison if standing.ahead else None
         if comparison is not None and comparison.verdict is Verdict.FASTER:
-            name = naming.contender(*standing.first)
+            name = _called(standing)
             wins[name] += 1
             shares.setdefault(name, []).append(100 * (comparison.ratio - 1))
-    groups = "group" if len(mine) == 1 else "groups"
     parts = [
-        f"{name} is the fastest in {number} of {len(mine)} {groups}, by {_range(shares[name])} over the next"
+        f"{name} is the fastest{f' in {number} of {len(mine)} groups' if len(mine) > 1 else ''}, "
+        f"by {_range(shares[name])} over the next"
         for name, number in wins.most_common()
     ]
     undecided = len(mine) - wins.total()
     if undecided:
         parts.append(f"in {undecided} no winner is shown")
     return f"{_TITLES[kind]}: {'; '.join(parts)}."
+
+
+def _called(standing: Standing) -> str:
+    """Device and backend of the first; with what tells it from the others of its group where these are called so too."""
+    called = [naming.contender(*row) for row in standing.rows]
+    return called[0] if called.count(called[0]) == 1 else naming.names(standing.rows)[0]
 
 
 def _range(percents: Sequence[float]) -> str:

@@ -1,6 +1,8 @@
 import pytest
 
 from harness.measure.validity import MOST_MAJOR_FAULTS, MOST_REFAULTS, MOST_SWAPPED_BYTES, violations
+from harness.values.cell import Cell, Test
+from harness.values.measurement import BENCH, QUALITY
 from harness.values.telemetry import (
     DeviceSummary,
     HostSummary,
@@ -54,6 +56,13 @@ def test_slowdown_is_counted_over_all_tests_of_the_run():
     hot, cool = throttled(ThrottleKind.THERMAL, 0.03), throttled(ThrottleKind.THERMAL, 0.0)
     assert rules(window("a", device=hot), window("b", device=cool)) == ["thermal_slowdown"]
     assert rules(window("a", device=hot), window("b", device=cool), window("c", device=cool)) == []
+
+
+@pytest.mark.parametrize(("measurement", "expected"), [(QUALITY, []), (BENCH, ["refaults"])])
+def test_rules_of_time_are_not_for_what_is_not_timed(measurement, expected):
+    pressed = telemetry(window("cell", host={"container_refaults": MOST_REFAULTS + 1}))
+    cell = Cell(id="cell", backend="cpu", image="cpu", model="m", test=Test(n_prompt=512, measurement=measurement))
+    assert [broken.rule for broken in violations(pressed, (cell,))] == expected
 
 
 def test_a_power_limit_is_shown_and_no_fault():
