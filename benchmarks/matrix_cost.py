@@ -47,7 +47,7 @@ cells:
 
 
 def by_harness(folder: Path) -> tuple[dict[str, float], list[Row]]:
-    """Seconds of one start: without the gate, of the gate, of the runs alone, before and after them; what it recorded."""
+    """Seconds of one start: without the gate, of the gate, of the runs, before and after them; what it recorded."""
     (folder / "cost.yaml").write_text(MATRIX)
     environment = {**os.environ, "BENCH_REPORTS": str(folder / "reports")}
     command = [sys.executable, "-m", "invoke", "matrix", "--file", str(folder / "cost.yaml"), "--gate-wait", "0"]

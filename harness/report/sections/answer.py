@@ -88,7 +88,7 @@ def _sentence(kind: str, contested: Sequence[Standing]) -> str:
 
 
 def _called(standing: Standing) -> str:
-    """Device and backend of the first; with what tells it from the others of its group where these are called so too."""
+    """Device and backend of the first; with what tells it from others of its group that are called so too."""
     called = [naming.contender(*row) for row in standing.rows]
     return called[0] if called.count(called[0]) == 1 else naming.names(standing.rows)[0]
 
