@@ -14,7 +14,7 @@ from harness.values.telemetry import DeviceSummary, HostSummary, ThrottleKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """None where nothing tells it.
+    """None where nothing tells it; of CPU time also where a window is too short, or has more than the test in it.
 
     Attributes:
         n_threads: that llama.cpp was given. container_cpus: CPUs that the container may use.
@@ -43,6 +43,8 @@ class Signs:
     link: tuple[int, int] | None = None
 
 
+FEWEST_READINGS = 10
+"""Of a window, from which on CPU time within it means something: either end of it is off by up to one reading."""
 _PAGE_BYTES = 4096
 """Of x86 and of most others; where pages are larger, more was read than is said."""
 
@@ -52,14 +54,15 @@ def signs(result: CellResult, machine: MachineFacts) -> Signs:
     threads = result.cell.params.get("n_threads")
     n_threads = int(threads) if isinstance(threads, int) else None
     seen = [(run.summary.host, _lasted_ns(run)) for run in result.observed if run.summary.host and _lasted_ns(run)]
+    lasting = [(run.summary.host, _lasted_ns(run)) for run in result.observed if run.summary.host and _of_itself(run)]
     devices = [summary for run in result.observed for summary in _asked(run)]
     return Signs(
         n_threads=n_threads,
         container_cpus=_least(host.container_cpus for host, _ in seen),
-        cpu_share=_of(seen, lambda h, ns: _ratio(h.container_cpu_ns, ns * n_threads if n_threads else None)),
-        cpus_used=_of(seen, lambda h, ns: _ratio(h.container_cpu_ns, ns)),
+        cpu_share=_of(lasting, lambda h, ns: _ratio(h.container_cpu_ns, ns * n_threads if n_threads else None)),
+        cpus_used=_of(lasting, lambda h, ns: _ratio(h.container_cpu_ns, ns)),
         held_share=_of(seen, lambda h, ns: _ratio(h.container_throttled_ns, ns * _cpus_for(h, n_threads, machine))),
-        foreign_cpus=_of(seen, lambda h, ns: _foreign(h, ns, machine)),
+        foreign_cpus=_of(lasting, lambda h, ns: _foreign(h, ns, machine)),
         steal=_of(seen, lambda h, _: h.cpu_steal),
         reread_bytes_per_s=_of(seen, _reread),
         io_stall=_of(seen, lambda h, ns: _ratio(h.stall_io_ns, ns)),
@@ -72,6 +75,17 @@ def signs(result: CellResult, machine: MachineFacts) -> Signs:
 
 def _lasted_ns(run: Observed) -> int:
     return run.summary.window.end_ns - run.summary.window.begin_ns
+
+
+def _of_itself(run: Observed) -> bool:
+    """Whether CPU time in the window is the test's: it is long enough, and the start of the container lies before it.
+
+    At a depth the first test of a run has no beginning that is known, so what the engine does to start a container,
+    half a second of other programs' time, is in its window.
+    """
+    host = run.summary.host
+    with_start = run.summary.window.untimed and run.load is None
+    return host is not None and host.readings >= FEWEST_READINGS and _lasted_ns(run) > 0 and not with_start
 
 
 def _asked(run: Observed) -> list[DeviceSummary]:

@@ -5,15 +5,17 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.bottleneck import diagnose
+from harness.analysis.observed import Observed
 from harness.analysis.results import CellResult
+from harness.analysis.signs import signs
 from harness.analysis.validity import InvalidRun
 from harness.values.cell import Test
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.limit import Limit
 from harness.values.record import Violation
 from harness.values.roof import Roof
-from harness.values.telemetry import HostSummary, ThrottleKind
-from tests.unit.analysis.made import BUSY, GB, HALF, QUIET, ROOF, Machine, Model, S, made, on_card
+from harness.values.telemetry import HostSummary, ThrottleKind, Window, WindowSummary
+from tests.unit.analysis.made import BUSY, GB, HALF, QUIET, ROOF, Facts, Machine, Model, S, made, on_card
 
 
 def limit(result: CellResult, machine: Machine | None = None) -> Limit:
@@ -175,3 +177,18 @@ def test_of_layers_on_the_host_it_is_said_what_reading_them_takes_at_least() -> 
     found = diagnose(on_card(log=HALF, rate=20.0), Machine())
     assert found is not None
     assert "at least 25.0 of 50.0 ms a token" in found.because
+
+
+@pytest.mark.parametrize(
+    ("readings", "untimed", "load", "told"),
+    [(100, False, False, True), (9, False, False, False), (100, True, False, False), (100, True, True, True)],
+)
+def test_cpu_time_is_told_of_windows_that_are_long_and_of_the_test_alone(readings, untimed, load, told):
+    """A token in a tenth of a second, and the start of a container, look like other programs."""
+    host = replace(QUIET, readings=readings, cpu_busy=0.9)
+    window = Window(name="x", begin_ns=0, end_ns=10 * S, untimed=untimed)
+    summary = WindowSummary(window=window, devices=(), host=host)
+    run = Observed(round=1, traces=(), summary=summary, load=summary if load else None)
+    found = signs(made(observed=(run,)), Facts())
+    assert (found.foreign_cpus is not None, found.cpu_share is not None, found.cpus_used is not None) == (told,) * 3
+    assert found.container_cpus == QUIET.container_cpus
