@@ -53,6 +53,11 @@ def pack(machines: Sequence[MachineResults], rows: Sequence[ResultRow]) -> bytes
     return msgspec.msgpack.encode(content, enc_hook=str)
 
 
+def hashed(value: object) -> Any:
+    """The hash of a value of the house, to which more bytes can be added."""
+    return hashlib.sha256(msgspec.json.encode(value, enc_hook=str))
+
+
 def unpack(data: bytes, sessions: Mapping[str, Session]) -> Unpacked:
     """What was packed.
 

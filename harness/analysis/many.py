@@ -14,9 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from harness.analysis.kept_results import ResultShelf, Unpacked, pack, program_sha256, unpack
+from harness.analysis.kept_results import ResultShelf, Unpacked, hashed, pack, program_sha256, unpack
 from harness.analysis.results import MachineResults, no_records, read_machine
 from harness.analysis.table import rows_of
 from harness.store.quick_check import collector_paused
@@ -136,8 +134,8 @@ def _key(job: _Job, path: Path) -> str:
     """Everything that results depend on, hashed."""
     own = tuple(r for r in job.reproductions if r.first_machine == job.machine)
     said = (program_sha256(), job.report, job.simulated, tuple(job.sessions.values()), own)
-    found = hashlib.sha256(msgspec.json.encode(said, enc_hook=str))
+    found = hashed(said)
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             found.update(block)
-    return found.hexdigest()
+    return str(found.hexdigest())

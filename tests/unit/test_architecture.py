@@ -37,7 +37,12 @@ HOMES = {
     "gguf": ("harness/artifacts/synthetic.py", "harness/artifacts/synthetic_tensors.py"),
     "numpy": ("harness/artifacts", "harness/analysis/prediction.py"),
     "matplotlib": ("harness/report/writers/svg.py",),
-    "msgspec": ("harness/store/quick_check.py",),
+    "msgspec": (
+        "harness/store/quick_check.py",
+        "harness/store/structures.py",
+        "harness/store/used_fields.py",
+        "harness/analysis/kept_results.py",
+    ),
     "duckdb": ("harness/analysis/columns",),
     "invoke": (
         "tasks.py",
