@@ -68,16 +68,16 @@ def with_sources(argv: list[str]) -> list[str]:
     if "merge" not in argv or any(not word.startswith("-") for word in argv[1 : argv.index("merge")]):
         return argv
     found, left = argv[: argv.index("merge") + 1], argv[argv.index("merge") + 1 :]
-    first = True
+    named = False
     while left:
         word = left.pop(0)
         if word in _FLAGS_WITH_VALUE and left:
             found += [word, left.pop(0)]
-        elif word.startswith("-") or first:
+        elif word.startswith("-"):
             found.append(word)
-            first = first and word.startswith("-")
         else:
-            found += ["--source", word]
+            found += ["--source", word] if named else [word]
+            named = True
     return found
 
 

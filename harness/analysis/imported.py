@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from harness.analysis.hardware import data_sheet_of
@@ -11,6 +12,7 @@ from harness.values.backend import BACKENDS
 from harness.values.cell import Test
 from harness.values.result_row import ResultRow, Trust
 
+_SOURCE = re.compile(r"(?P<where>.*), line (?P<line>\d+) \((?P<program>[^()]*)\)", re.DOTALL)
 WHY_NOT = "imported: nothing proves it"
 
 
@@ -30,7 +32,7 @@ def _row(report: str, imported: ImportedRow) -> ResultRow:
     return ResultRow(
         row=short_hash(imported.id),
         trust=Trust.IMPORTED,
-        source=f"{imported.source}, line {row.line} ({row.program})",
+        source=_shown_source(imported),
         report=report,
         machine=f"imported: {device}",
         cell=f"imported/{row.model or 'unknown model'}/{shown}",
@@ -62,6 +64,16 @@ def _row(report: str, imported: ImportedRow) -> ResultRow:
         first_utc=row.measured_utc,
         last_utc=row.measured_utc,
     )
+
+
+def _shown_source(imported: ImportedRow) -> str:
+    return f"{imported.source}, line {imported.row.line} ({imported.row.program})"
+
+
+def source_of(row: ResultRow) -> tuple[str, str, str]:
+    """Of an imported row where it was had from, the line there, and the program that printed it."""
+    found = _SOURCE.fullmatch(row.source)
+    return (found["where"], found["line"], found["program"]) if found else (row.source, "-", "")
 
 
 def _backend(printed: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from harness.analysis.results import CellResult, MachineResults
 from harness.errors import MachineError
 from harness.store.files import make_folder, write_whole
 from harness.store.sessions import Session
+from harness.store.structures import other_types
 from harness.values.facts import ImageFacts, ModelFacts
 from harness.values.result_row import ResultRow
 
@@ -26,6 +27,7 @@ _PACKAGE = Path(__file__).parents[1]
 _COMPUTES = ("analysis", "stats", "store", "values")
 """Parts of the program that results are computed by: with another line of them, those that were kept are not used."""
 
+T = TypeVar("T")
 Unpacked = tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]
 
 
@@ -36,7 +38,8 @@ class _Results:
     sessions: tuple[str, ...]
     images: tuple[ImageFacts, ...]
     models: tuple[ModelFacts, ...]
-    facts_of: tuple[tuple[int, int], ...]
+    image_of: tuple[int, ...]
+    model_of: tuple[int, ...]
     results: tuple[CellResult, ...]
     whole: MachineResults
 
@@ -53,9 +56,9 @@ def pack(machines: Sequence[MachineResults], rows: Sequence[ResultRow]) -> bytes
     return msgspec.msgpack.encode(content, enc_hook=str)
 
 
-def hashed(value: object) -> Any:
-    """The hash of a value of the house, to which more bytes can be added."""
-    return hashlib.sha256(msgspec.json.encode(value, enc_hook=str))
+def encoded(value: object) -> bytes:
+    """A value of the house as bytes, the same for the same value."""
+    return msgspec.json.encode(value, enc_hook=str)
 
 
 def unpack(data: bytes, sessions: Mapping[str, Session]) -> Unpacked:
@@ -75,46 +78,38 @@ def unpack(data: bytes, sessions: Mapping[str, Session]) -> Unpacked:
 
 
 def _without_records(machine: MachineResults) -> _Results:
-    images: dict[int, int] = {}
-    models: dict[int, int] = {}
-    kept: tuple[list[Any], list[Any]] = [], []
-
-    def place(known: dict[int, int], kept: list[Any], facts: object) -> int:
-        if facts is None:
-            return -1
-        if id(facts) not in known:
-            known[id(facts)] = len(kept)
-            kept.append(facts)
-        return known[id(facts)]
-
-    facts_of = tuple((place(images, kept[0], c.image), place(models, kept[1], c.model)) for c in machine.cells)
+    images, image_of = _once([cell.image for cell in machine.cells])
+    models, model_of = _once([cell.model for cell in machine.cells])
     return _Results(
         sessions=tuple(session.id for session in machine.sessions),
-        images=tuple(kept[0]),
-        models=tuple(kept[1]),
-        facts_of=facts_of,
+        images=images,
+        models=models,
+        image_of=image_of,
+        model_of=model_of,
         results=tuple(replace(cell, image=None, model=None, observed=(), log=None, argv=()) for cell in machine.cells),
         whole=replace(machine, sessions=(), cells=(), records=()),
     )
+
+
+def _once(facts: Sequence[T | None]) -> tuple[tuple[T, ...], tuple[int, ...]]:
+    """Each of these once, and the place of each among them: the last, which is that of None, where it is None."""
+    kept = {id(each): each for each in facts if each is not None}
+    places = {key: place for place, key in enumerate(kept)}
+    return tuple(kept.values()), tuple(places.get(id(each), -1) for each in facts)
 
 
 def _restored(found: _Results, sessions: Mapping[str, Session]) -> MachineResults:
     images, models = (*found.images, None), (*found.models, None)
     cells = tuple(
         replace(cell, image=images[image], model=models[model])
-        for cell, (image, model) in zip(found.results, found.facts_of, strict=True)
+        for cell, image, model in zip(found.results, found.image_of, found.model_of, strict=True)
     )
     return replace(found.whole, sessions=tuple(sessions[key] for key in found.sessions), cells=cells)
 
 
 @cache
 def _decoder() -> msgspec.msgpack.Decoder[_Content]:
-    return msgspec.msgpack.Decoder(_Content, dec_hook=_unpacked)
-
-
-def _unpacked(kind: type, value: Any) -> Any:
-    """Types that msgspec does not know: paths, and whatever JSON can be."""
-    return Path(value) if kind is Path else value
+    return msgspec.msgpack.Decoder(_Content, dec_hook=other_types)
 
 
 @dataclass(frozen=True, slots=True)

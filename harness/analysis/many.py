@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.analysis.kept_results import ResultShelf, Unpacked, hashed, pack, program_sha256, unpack
+from harness.analysis.kept_results import ResultShelf, Unpacked, encoded, pack, program_sha256, unpack
 from harness.analysis.results import MachineResults, no_records, read_machine
 from harness.analysis.table import rows_of
 from harness.store.quick_check import collector_paused
@@ -134,8 +134,8 @@ def _key(job: _Job, path: Path) -> str:
     """Everything that results depend on, hashed."""
     own = tuple(r for r in job.reproductions if r.first_machine == job.machine)
     said = (program_sha256(), job.report, job.simulated, tuple(job.sessions.values()), own)
-    found = hashed(said)
+    found = hashlib.sha256(encoded(said))
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             found.update(block)
-    return str(found.hexdigest())
+    return found.hexdigest()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from harness.measure.windows import is_timed
 from harness.values.cell import Cell
-from harness.values.measurement import QUALITY
+from harness.values.measurement import MEASUREMENTS
 from harness.values.record import Violation
 from harness.values.telemetry import DeviceSummary, HostSummary, Telemetry, ThrottleKind, WindowSummary
 
@@ -38,7 +38,7 @@ def violations(telemetry: Telemetry | None, cells: Sequence[Cell] = ()) -> tuple
         cells: those of the run. What a model's quality is does not depend on how long it took to find out, and its
             program reads a gigabyte of the base's logits: the rules are for what is timed.
     """
-    untimed = {cell.id for cell in cells if cell.test.measurement == QUALITY}
+    untimed = {cell.id for cell in cells if not MEASUREMENTS[cell.test.measurement].timed}
     timed = [
         summary
         for summary in (telemetry.windows if telemetry else ())

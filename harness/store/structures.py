@@ -20,13 +20,13 @@ T = TypeVar("T")
 def built(kind: type[T], data: Any) -> T | None:
     """The value of this dataclass that `data` is the JSON of; None where it is not, which `codec.decode` explains."""
     try:
-        msgspec.convert(data, structure(typing.cast("Any", kind)), dec_hook=_other)
-        return msgspec.convert(data, kind, dec_hook=_other)
+        msgspec.convert(data, structure(typing.cast("Any", kind)), dec_hook=other_types)
+        return msgspec.convert(data, kind, dec_hook=other_types)
     except (msgspec.ValidationError, OverflowError):
         return None
 
 
-def _other(kind: type, value: Any) -> Any:
+def other_types(kind: type, value: Any) -> Any:
     """Types that msgspec does not know: paths, and whatever JSON can be."""
     if kind is Path and not isinstance(value, str):
         raise ValueError("no path")

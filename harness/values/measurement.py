@@ -31,6 +31,7 @@ class MeasurementKind:
         mark: before the test's name in cell ids; empty for llama-bench.
         title: of its table in reports.
         tokens: whether tokens are processed at a rate: else what is shown is a duration, or a number of its own.
+        timed: whether what it finds depends on how long things took.
     """
 
     name: str
@@ -38,6 +39,7 @@ class MeasurementKind:
     mark: str
     title: str
     tokens: bool = True
+    timed: bool = True
 
 
 MEASUREMENTS: Mapping[str, MeasurementKind] = MappingProxyType(
@@ -48,7 +50,9 @@ MEASUREMENTS: Mapping[str, MeasurementKind] = MappingProxyType(
             MeasurementKind(name=LATENCY, program="llama-server", mark="serve", title="Latency"),
             MeasurementKind(name=LOAD, program="llama-server", mark="load", title="Loading", tokens=False),
             MeasurementKind(name=BATCHED, program="llama-batched-bench", mark="batch", title="Batching"),
-            MeasurementKind(name=QUALITY, program="llama-perplexity", mark="quality", title="Quality", tokens=False),
+            MeasurementKind(
+                name=QUALITY, program="llama-perplexity", mark="quality", title="Quality", tokens=False, timed=False
+            ),
             MeasurementKind(name=CONTEXT, program="llama-bench", mark="ctx", title="Largest context"),
         )
     }

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.report.charts import MOST_LINES
 from harness.values.block import Axis, Chart, Point, Series
 
-MOST_LINES = 7
-"""As many as there are colours that colour-blind readers can tell apart."""
 _FEWEST = 2
 
 

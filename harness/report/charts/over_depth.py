@@ -9,12 +9,11 @@ from statistics import median
 from harness.analysis.results import CellResult
 from harness.analysis.standings import Row
 from harness.report import naming
+from harness.report.charts import MOST_LINES
 from harness.report.data import ReportData
 from harness.stats.digits import plain
 from harness.values.block import Axis, Chart, Point, Series
 
-MOST_LINES = 7
-"""As many as there are colours that colour-blind readers can tell apart."""
 MOST_CHARTS = 4
 _FEWEST = 2
 _TITLES = {"pp": "Prompt processing", "tg": "Text generation"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from harness.analysis.standings import may_be_ranked
 from harness.report import naming
+from harness.report.charts import MOST_LINES
 from harness.report.data import ReportData
 from harness.values.block import Axis, Chart, Point, Series
 
-MOST_LINES = 7
 _FEWEST = 3
 GIB = 2.0**30
 

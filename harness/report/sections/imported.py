@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from harness.analysis.imported import source_of
 from harness.report.data import ReportData
 from harness.stats.digits import plain
 from harness.values.backend import BACKENDS
@@ -16,7 +16,6 @@ MOST = 200
 _SHOWN = ("n_gpu_layers", "flash_attn", "n_batch", "n_ubatch", "n_threads", "type_k", "type_v", "parallel")
 _VARYING = ("Model", "Test", "Backend", "Device", "Parameters", "Build")
 """Columns that are left out of a source's table where they say the same in each row, and stand above it."""
-_SOURCE = re.compile(r"(?P<where>.*), line (?P<line>\d+) \((?P<program>[^()]*)\)", re.DOTALL)
 
 
 def render(data: ReportData) -> tuple[Block, ...]:
@@ -33,7 +32,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
             "deviation of repetitions in one process.",
         ),
     ]
-    for number, (where, rows) in enumerate(groupby(shown, key=lambda row: _source(row)[0]), start=1):
+    for number, (where, rows) in enumerate(groupby(shown, key=lambda row: source_of(row)[0]), start=1):
         blocks += _of_source(number, where, tuple(rows))
     if more > 0:
         blocks.append(Paragraph(text=f"{more} further rows are in the results table (`invoke export`)."))
@@ -45,7 +44,7 @@ def _of_source(number: int, where: str, rows: Sequence[ResultRow]) -> tuple[Bloc
     varying = [name for name in _VARYING if name in {"Model", "Test"} or len({cell[name] for cell in cells}) > 1]
     columns = (*varying, "Tokens/s", "±", "Line")
     same = [cells[0][name] for name in _VARYING if name not in varying and cells[0][name]]
-    programs = ", ".join(sorted({_source(row)[2] for row in rows} - {""}))
+    programs = ", ".join(sorted({source_of(row)[2] for row in rows} - {""}))
     printed = f", as {programs} printed it" if programs else ""
     said = f". All with {'; '.join(same)}" if same else ""
     return (
@@ -73,11 +72,5 @@ def _cells(row: ResultRow) -> dict[str, str]:
         "Build": f"{build} ({commit})" if build and commit else build or commit or "unknown build",
         "Tokens/s": plain(value),
         "±": "-" if deviation is None else plain(deviation, 2),
-        "Line": _source(row)[1],
+        "Line": source_of(row)[1],
     }
-
-
-def _source(row: ResultRow) -> tuple[str, str, str]:
-    """Where it was had from, the line there, and the program that printed it."""
-    found = _SOURCE.fullmatch(row.source)
-    return (found["where"], found["line"], found["program"]) if found else (row.source, "-", "")
