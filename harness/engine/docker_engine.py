@@ -16,6 +16,7 @@ from harness.engine.dropped_requests import require_kept
 from harness.engine.engine_facts import engine_facts
 from harness.engine.handle import ContainerHandle
 from harness.engine.hardening import MANAGED_LABEL, container_config
+from harness.engine.sdk import AUTO, api_client
 from harness.engine.trouble import TROUBLE, is_absent, is_conflict, unreachable, words
 from harness.engine.waiting import NotStarted, Patience, RunningContainer
 from harness.errors import ArtifactError, EngineError
@@ -191,12 +192,12 @@ class DockerEngine:
         tls = self._tls
         if tls is None and self.base_url.startswith("tcp://"):
             tls = kwargs_from_env().get("tls")
-        return APIClient(base_url=self.base_url, version=version, timeout=timeout_s, tls=tls or False)
+        return api_client(self.base_url, version=version, timeout_s=timeout_s, tls=tls or False)
 
     def _ready(self) -> APIClient:
         """The client for everything that is not about one container."""
         if self._client is None:
-            client = self._connect("auto", 60)
+            client = self._connect(AUTO, 60)
             self._facts = engine_facts(version=client.version(), info=client.info(), host=self.base_url)
             self._client = client
         return self._client

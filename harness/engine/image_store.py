@@ -18,6 +18,7 @@ import urllib3.exceptions
 from docker.utils import kwargs_from_env
 
 from harness.engine.hardening import MANAGED_LABEL
+from harness.engine.sdk import api_client
 from harness.engine.trouble import unreachable
 from harness.errors import EngineError
 from harness.values.protocols import ImageStoreError
@@ -57,9 +58,8 @@ class DockerImageStore:
         Raises:
             EngineError: nothing answers there.
         """
-        settings = kwargs_from_env() | {"base_url": host}
         try:
-            return cls(docker.APIClient(**settings, version="auto", timeout=int(ANSWER_S)))
+            return cls(api_client(host, timeout_s=int(ANSWER_S), tls=kwargs_from_env().get("tls") or False))
         except (docker.errors.DockerException, *_CONNECTION_LOST) as error:
             raise unreachable(host, error) from error
 

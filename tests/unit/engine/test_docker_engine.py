@@ -2,6 +2,7 @@ import gc
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -529,12 +530,13 @@ def test_a_socket_that_may_not_be_opened() -> None:
     assert "group docker" in caught.value.remedy
 
 
-# The SDK drops the socket that it could not connect; collected here, it troubles no other test.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_socket_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="does not answer"):
-        DockerEngine(f"unix://{tmp_path}/none.sock").facts()
-    gc.collect()
+def test_a_socket_that_is_not_there_is_not_left_open(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(EngineError, match="does not answer"):
+            DockerEngine(f"unix://{tmp_path}/none.sock").facts()
+        gc.collect()
+    assert [str(warning.message) for warning in seen if "socket" in str(warning.message)] == []
 
 
 def test_images(fake: FakeClient) -> None:
