@@ -23,6 +23,8 @@ class Limit(StrEnum):
     """Others take CPU time that its threads wait for."""
     NEIGHBOUR_BANDWIDTH = "another program: memory bandwidth"
     """Its threads have their CPU time, and others take memory bandwidth and caches."""
+    SLOWER_MEMORY = "memory slower than it was"
+    """Memory is read far below the best that the machine has shown, and nobody is seen who takes it."""
     NEIGHBOUR_DEVICE = "another program: the device"
     """Another process computes on the device."""
     THERMAL = "heat"

@@ -15,6 +15,9 @@ WITHOUT_CPU = 0.9
 """Share of their time below which threads lack CPU time."""
 LESS_READ = 0.85
 """A probe below this share of the best that the machine has shown means that something else reads memory."""
+FAR_LESS_READ = 0.7
+"""The same where nobody is to be seen: single readings on shared machines lie 15 % apart with nothing wrong, so less
+than twice that tells nothing."""
 STEAL = 0.05
 """Of the machine, taken by the hypervisor: as the gate."""
 REREAD_SHARE = 0.02
@@ -103,14 +106,14 @@ def _bandwidth_taken(seen: Seen, others: str) -> Diagnosis | None:
 
 
 def _less_than_ever(seen: Seen) -> Diagnosis | None:
-    """Nobody is to be seen, and memory is slower than it was: a neighbour outside of this system, or its clocks."""
+    """Nobody is to be seen, and memory is far slower than it was: somebody outside of this system, or its clocks."""
     fell, roof = _fell(seen), seen.shares.roof
     slow = seen.shares.best_bandwidth is not None and seen.shares.best_bandwidth < SLOWER_READ
-    if fell is None or fell >= LESS_READ or not slow or not seen.generating or roof is None:
+    if fell is None or fell >= FAR_LESS_READ or not slow or not seen.generating or roof is None:
         return None
     return Diagnosis(
-        limit=Limit.NEIGHBOUR_BANDWIDTH,
-        decided_by="a probe below the best of this machine",
+        limit=Limit.SLOWER_MEMORY,
+        decided_by="a probe far below the best of this machine",
         because=f"the probe at the start read {gb(roof.read)} a second, {percent(fell)} of the best that this machine "
         "has shown, and no other program of this system used its CPUs",
         todo="Look for what else uses the memory: other virtual machines, integrated graphics, lowered memory clocks.",

@@ -102,6 +102,7 @@ const Statistics = (() => {
   function inWords(found) {
     const [low, middle, high] = [found.low, found.ratio, found.high].map((v) => 100 * (v - 1));
     const fixed = (v) => v.toFixed(1), signed = (v) => (v >= 0 ? "+" : "") + v.toFixed(1);
+    if (found.verdict === "faster" && found.ratio >= 2) return `${found.ratio.toFixed(2)} times as fast (${found.low.toFixed(2)} to ${found.high.toFixed(2)})`;
     if (found.verdict === "faster") return `faster by ${fixed(middle)} % (${fixed(low)} to ${fixed(high)})`;
     if (found.verdict === "slower") return `slower by ${fixed(-middle)} % (${fixed(-high)} to ${fixed(-low)})`;
     return `${found.verdict} (${signed(low)} to ${signed(high)} %)`;

@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from math import comb
 
+from harness.analysis.conditions import differing
 from harness.analysis.standings import Standing, standings
 from harness.report import naming
 from harness.report.data import ReportData
 from harness.stats.digits import with_interval
-from harness.stats.verdicts import Verdict, in_words
-from harness.values.block import Block, Heading, Paragraph, Table
+from harness.stats.verdicts import AS_FAST, Verdict, in_words
+from harness.values.block import Block, Heading, Note, Paragraph, Table
 
 MOST_ROWS = 16
 _TITLES = {"pp": "Prompt processing", "tg": "Text generation", "pg": "Both together"}
-COLUMNS = ("Model", "Test", "Fastest", "Tokens/s (95 % interval)", "Next", "The fastest is", "Of")
+COLUMNS = ("Model", "Test", "Fastest", "Tokens/s (95 % interval)", "Next", "The fastest is", "Compared")
 ALIGN = ("left", "left", "left", "right", "left", "left", "right")
 
 
@@ -43,12 +44,15 @@ def render(data: ReportData) -> tuple[Block, ...]:
         blocks.append(
             Paragraph(
                 text="Only results with the same weights, test and settings stand against each other, and a machine "
-                f"counts as one: nothing is said of others of its kind. All words hold together with 95 %, as if each "
-                f"of the {pairs} pairs had been compared.{more}"
+                "counts as one: nothing is said of others of its kind. The difference is one of averages over rounds, "
+                "on a logarithmic scale, so it is not quite the ratio of the medians; its interval is wide enough for "
+                f"{f'all {pairs} pairs of this table' if pairs > 1 else 'the one pair of this table'} to hold together "
+                f"with 95 %. Compared: how many results stood against each other.{more}"
             )
         )
+        blocks += _reservations(shown)
     else:
-        columns = tuple(column for column in COLUMNS if column not in {"Next", "The fastest is", "Of"})
+        columns = tuple(column for column in COLUMNS if column not in {"Next", "The fastest is", "Compared"})
         columns = tuple("Result" if column == "Fastest" else column for column in columns)
         # Each stands alone, so what tells a row from the others is not among its own group's names.
         called = naming.names([standing.first for standing in shown])
@@ -75,10 +79,9 @@ def _sentence(kind: str, contested: Sequence[Standing]) -> str:
         if comparison is not None and comparison.verdict is Verdict.FASTER:
             name = _called(standing)
             wins[name] += 1
-            shares.setdefault(name, []).append(100 * (comparison.ratio - 1))
+            shares.setdefault(name, []).append(comparison.ratio)
     parts = [
-        f"{name} is the fastest{f' in {number} of {len(mine)} groups' if len(mine) > 1 else ''}, "
-        f"by {_range(shares[name])} over the next"
+        f"{name} is the fastest{f' in {number} of {len(mine)} groups' if len(mine) > 1 else ''}, {_range(shares[name])}"
         for name, number in wins.most_common()
     ]
     undecided = len(mine) - wins.total()
@@ -93,9 +96,44 @@ def _called(standing: Standing) -> str:
     return called[0] if called.count(called[0]) == 1 else naming.names(standing.rows)[0]
 
 
-def _range(percents: Sequence[float]) -> str:
-    low, high = (f"{value:.1f}" for value in (min(percents), max(percents)))
-    return f"{low} %" if low == high else f"{low} to {high} %"
+def _range(ratios: Sequence[float]) -> str:
+    if max(ratios) >= AS_FAST:
+        low, high = (f"{value:.2f}" for value in (min(ratios), max(ratios)))
+        return f"{low if low == high else f'{low} to {high}'} times as fast as the next"
+    low, high = (f"{100 * (value - 1):.1f}" for value in (min(ratios), max(ratios)))
+    return f"by {low if low == high else f'{low} to {high}'} % over the next"
+
+
+def _reservations(shown: Sequence[Standing]) -> list[Block]:
+    """What else than the device may be behind a difference, and what moved while it was measured."""
+    apart: dict[str, dict[str, None]] = {}
+    drifting: list[str] = []
+    for standing in shown:
+        for title, values in differing(standing.rows[:2]).items():
+            apart.setdefault(title, {}).update(dict.fromkeys(values))
+        called = naming.names(standing.rows)
+        paired = standing.ahead is not None and standing.ahead.arms.paired
+        for name, (_, result) in [] if paired else list(zip(called, standing.rows, strict=True))[:2]:
+            if result.drift is not None and result.drift.drifts:
+                test = result.cell.test.name
+                drifting.append(f"{name}, {test} ({100 * result.drift.change:+.1f} % in the time for a token)")
+    notes: list[Block] = []
+    if apart:
+        which = "; ".join(
+            f"{title.lower() if title != 'CPU kernels' else title} ({', '.join(values)})"
+            for title, values in apart.items()
+        )
+        text = (
+            f"The fastest and the next differ in more than their device: {which}. Part of a difference may be theirs."
+        )
+        notes.append(Note(kind="warning", text=text))
+    if drifting:
+        text = (
+            f"The speed moved from the first round to the last while this was measured: {'; '.join(drifting)}. "
+            "Between machines nothing takes that out."
+        )
+        notes.append(Note(kind="warning", text=text))
+    return notes
 
 
 def _row(standing: Standing) -> tuple[str, ...]:

@@ -27,18 +27,30 @@ def render(data: ReportData) -> tuple[Block, ...]:
     blocks: list[Block] = [
         Heading(level=2, text="What limits it, and what to do"),
         Paragraph(
-            text="The plainest cause that the measurements show, asked in a fixed order: memory, quotas, other "
-            "programs, heat and power, the way to the device, then bandwidth against arithmetic. It is a judgement by "
-            "rules, and its bounds and its errors on planted causes are in docs/bottleneck.md."
+            text="A cell is one test of one model with one backend and its settings. The plainest cause that the "
+            "measurements show, asked in a fixed order: memory, quotas, other programs, heat and power, the way to the "
+            "device, then bandwidth against arithmetic. It is a judgement by rules, and its bounds and its errors on "
+            "planted causes are in docs/bottleneck.md."
         ),
         _in_short(known),
         Table(columns=columns, rows=rows, align=("left",) * len(columns)),
     ]
     blocks += [Paragraph(text=_paragraph(data, *row)) for row in known]
-    unknown = [row[1].cell.id for row in found if row[2].limit is Limit.UNKNOWN]
-    if unknown:
-        blocks.append(Paragraph(text=f"Not known, since nothing that would decide was measured: {', '.join(unknown)}."))
+    blocks += [Paragraph(text=text) for text in _unknown(data, found)]
     return tuple(blocks)
+
+
+def _unknown(data: ReportData, found: Sequence[Found]) -> list[str]:
+    """A sentence a machine with cells of which nothing is known."""
+    sentences = []
+    for machine in data.machines:
+        mine = [row for row in found if row[0] is machine]
+        unknown = [row[1].cell.id for row in mine if row[2].limit is Limit.UNKNOWN]
+        if unknown:
+            where = f" on {machine.machine.machine}" if data.several else ""
+            which = f"all {len(mine)} cells" if len(unknown) == len(mine) > 1 else ", ".join(unknown)
+            sentences.append(f"Not known{where}, since nothing that would decide was recorded there: {which}.")
+    return sentences
 
 
 def _in_short(known: Sequence[Found]) -> Table:

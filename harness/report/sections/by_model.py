@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.analysis.conditions import conditions, differing
+from harness.analysis.memory import cell_memory
 from harness.analysis.results import CellResult, MachineResults
 from harness.analysis.standings import Row, second_arms
 from harness.report import naming, words
 from harness.report.charts.energy import net_joules
-from harness.report.charts.over_depth import memory_bytes
 from harness.report.data import ReportData
 from harness.stats.digits import plain, with_interval
-from harness.values.block import Block, Heading, Paragraph, Table
+from harness.values.block import Block, Heading, Note, Paragraph, Table
 from harness.values.cell import Test
 from harness.values.measurement import BENCH, LATENCY
 
@@ -33,13 +34,18 @@ def render(data: ReportData) -> tuple[Block, ...]:
     tables = [table for model, rows in models.items() if (table := _table(model, rows))]
     if not tables:
         return ()
+    apart = list(dict.fromkeys(title for rows in models.values() for title in differing(rows)))
+    text = f"Rows differ in more than their names say; the columns tell in what: {', '.join(apart)}."
+    controls = " Of a control (#a and #b, the same thing twice) #a stands here." if twice else ""
     return (
         Heading(level=2, text="By model"),
         Paragraph(
             text="Tokens per second, of a server (serve:) milliseconds to the first token, with 95 % intervals. Memory "
-            "is the most that a test took; energy is net of idle power, for a generated token. Rows may only be "
-            "compared within a column, and where their names do not differ in a setting."
+            "is the most that a test was seen to take, of a GPU its own, else the container's (see Memory); energy is "
+            "net of idle power, for a generated token. Rows may only be compared within a column, and where their "
+            f"names do not differ in a setting.{controls}"
         ),
+        *((Note(kind="warning", text=text),) if apart else ()),
         *tables,
     )
 
@@ -70,29 +76,41 @@ def _table(model: str, rows: Sequence[Row]) -> Table | None:
     if len(named) == 1:
         return None
     machines = {machine.machine.machine: machine for machine, _ in rows}
+    apart = tuple(differing(rows))
     shown = [
         (
             machine,
             name,
             *(cell_text(results.get(test)) for test in tests),
-            _memory(results),
+            _memory(machines[machine], results),
             _energy(machines[machine], results),
+            *_conditions(machines[machine], results, apart),
         )
         for (machine, name), results in named.items()
     ]
-    columns = ("Machine", "Device and backend", *(test.name for test in tests), "Memory", "J/token")
+    columns = ("Machine", "Device and backend", *(test.name for test in tests), "Memory", "J/token", *apart)
     kept = [i for i in range(len(columns)) if any(row[i] != "-" for row in shown)]
     return Table(
         caption=f"{model}:",
         columns=tuple(columns[i] for i in kept),
         rows=tuple(tuple(row[i] for i in kept) for row in shown),
-        align=tuple("left" if columns[i] in {"Machine", "Device and backend"} else "right" for i in kept),
+        align=tuple("left" if columns[i] in {"Machine", "Device and backend", *apart} else "right" for i in kept),
     )
 
 
-def _memory(results: dict[Test, CellResult]) -> str:
-    known = [found for result in results.values() if (found := memory_bytes(result)) is not None]
-    return words.size(round(max(known))) if known else "-"
+def _memory(machine: MachineResults, results: dict[Test, CellResult]) -> str:
+    known = []
+    for result in results.values():
+        found = cell_memory(result, machine.machine)
+        held = None if found is None else found.test.device if found.test.device is not None else found.measured_host
+        known += [held] if held is not None else []
+    return words.size(max(known)) if known else "-"
+
+
+def _conditions(machine: MachineResults, results: dict[Test, CellResult], titles: Sequence[str]) -> tuple[str, ...]:
+    """The conditions by these titles, as the results of a row have them: mostly one each."""
+    found = [conditions(machine, result) for result in results.values()]
+    return tuple(", ".join(dict.fromkeys(each[title] for each in found if each[title])) or "-" for title in titles)
 
 
 def _energy(machine: MachineResults, results: dict[Test, CellResult]) -> str:

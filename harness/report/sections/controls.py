@@ -27,8 +27,9 @@ def render(data: ReportData) -> tuple[Block, ...]:
     return (
         heading,
         Paragraph(
-            text="Paired t on the per-round log ratio, 95 % intervals without a correction for several pairs. Among "
-            "twenty such pairs one is expected to show a difference that is not there."
+            text="One cell under two labels, measured twice in each round: paired t on the per-round log ratio, 95 % "
+            "intervals without a correction for several pairs. Faster or slower is a false alarm, which is expected of "
+            "one in twenty such pairs; inconclusive is none, and says that the noise hides what is inside its interval."
         ),
         Table(columns=columns, rows=tuple(rows), align=("left", "left", "right", "left")),
     )

@@ -6,6 +6,7 @@ from harness.analysis.energy import TokenEnergy, Validity, token_energy
 from harness.analysis.results import CellResult, MachineResults
 from harness.report import naming
 from harness.report.data import ReportData
+from harness.report.holes import not_recorded
 from harness.stats.digits import plain
 from harness.values.block import Block, Heading, Paragraph, Table
 
@@ -29,6 +30,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
     blocks += [
         Paragraph(text=f"Without a figure: {why}: {', '.join(dict.fromkeys(cells))}.") for why, cells in reasons.items()
     ]
+    blocks += not_recorded(data, {machine.machine.machine for machine, _, _ in seen})
     return tuple(blocks)
 
 

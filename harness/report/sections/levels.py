@@ -6,6 +6,7 @@ from harness.analysis.expected import Expected, expected
 from harness.analysis.levels import Grade, Level, levels
 from harness.analysis.results import CellResult, MachineResults
 from harness.report.data import ReportData
+from harness.report.holes import not_recorded
 from harness.stats.digits import plain
 from harness.values.block import Block, Heading, Paragraph, Table
 
@@ -36,6 +37,7 @@ def _levels(data: ReportData) -> tuple[Block, ...]:
             rows=tuple((*_machine(data, m), c.cell.id, *_level(level)) for m, c, level in found),
             align=("left",) * len(columns),
         ),
+        *not_recorded(data, {m.machine.machine for m, _, _ in found}),
     )
 
 

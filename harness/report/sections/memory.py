@@ -6,6 +6,7 @@ from harness.analysis.memory import CellMemory, cell_memory
 from harness.analysis.results import MachineResults
 from harness.report import words
 from harness.report.data import ReportData
+from harness.report.holes import not_recorded
 from harness.values.block import Block, Heading, Paragraph, Table
 
 NONE = "-"
@@ -50,6 +51,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
     ]
     refused = {each.refused: each.result.cell.id for _, memories in found for each in memories if each.refused}
     blocks += [Paragraph(text=f"Not predicted: {cell} and the like: {why}.") for why, cell in refused.items()]
+    blocks += not_recorded(data, {machine.machine.machine for machine, _ in found})
     return tuple(blocks)
 
 

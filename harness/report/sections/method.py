@@ -40,9 +40,9 @@ def render(data: ReportData) -> tuple[Block, ...]:
         "Machine",
         "Preset: rounds x repetitions",
         "Seed",
-        "Starts",
+        "Sessions",
         "Runs that waited / were not quiet",
-        "Runs beyond Tukey's fences",
+        "Outliers",
         "Governor",
         "Virtualization",
     )
@@ -53,7 +53,9 @@ def render(data: ReportData) -> tuple[Block, ...]:
             text=f"Protocol {PROTOCOL}: after a discarded warm-up round, every round visits every cell once in an "
             "order shuffled with the seed. A run is a fresh container without a network, and starts when other "
             "programs use less than 5 % of the machine. The first repetition of a run is kept and not counted. "
-            "Nothing is removed for being far from the rest. Intervals are between order statistics of the run values."
+            "Nothing is removed for being far from the rest: outliers, more than one and a half times the quartiles' "
+            "distance outside of them, are counted only. Intervals are between order statistics of the run values. A "
+            "session is one start of the command."
         ),
         *([Paragraph(text=_UNTIL)] if widths else []),
         Table(columns=columns, rows=tuple(rows), align=("left",) * len(columns)),
@@ -76,7 +78,8 @@ def _drifts(data: ReportData) -> tuple[Block, ...]:
     text = (
         f"{len(found)} of {len(rows)} cells drift: the time for a token changes steadily from the first round to the "
         f"last (test of Mann and Kendall at 5 %, and more than 1 %; one in twenty by chance): "
-        f"{', '.join(names[:_SHOWN])}{more}. Comparisons by rounds are not touched by what all arms share."
+        f"{', '.join(names[:_SHOWN])}{more}. Comparisons by rounds, on one machine, are not touched by what all arms "
+        "share; comparisons of machines are."
     )
     return (Note(kind="note", text=text),)
 

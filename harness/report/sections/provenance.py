@@ -12,10 +12,10 @@ from harness.values.facts import EngineFacts, ImageFacts, ModelFacts
 
 def render(data: ReportData) -> tuple[Block, ...]:
     """Tables of harness, images and models, and the commands."""
-    images: dict[str, ImageFacts] = {}
+    images: dict[tuple[str, str], ImageFacts] = {}
     models: dict[str, ModelFacts] = {}
     harness = []
-    commands: dict[tuple[str, str], str] = {}
+    commands: dict[str, None] = {}
     for machine in data.machines:
         session = machine.latest
         harness.append(
@@ -28,11 +28,11 @@ def render(data: ReportData) -> tuple[Block, ...]:
         )
         for result in machine.cells:
             if result.image is not None:
-                images[result.image.id] = result.image
+                images[machine.machine.machine, result.image.id] = result.image
             if result.model is not None:
                 models[result.model.sha256] = result.model
             if result.argv:
-                commands.setdefault((machine.machine.machine, shlex.join(result.argv)), result.cell.id)
+                commands[shlex.join(result.argv)] = None
     blocks: list[Block] = [
         Heading(level=2, text="Provenance"),
         Table(
@@ -40,10 +40,12 @@ def render(data: ReportData) -> tuple[Block, ...]:
         ),
     ]
     if images:
-        columns = ("Image", "From", "Build", "Content id", "Digest or recipe", "Size")
-        blocks.append(
-            Table(columns=columns, rows=tuple(map(_image, images.values())), align=("left",) * 5 + ("right",))
+        own: tuple[str, ...] = ("Image", "From", "Build", "Content id", "Digest or recipe", "Size")
+        columns, align = (("Machine", *own), ("left",) * 6) if data.several else (own, ("left",) * 5)
+        rows = tuple(
+            (machine, *_image(image)) if data.several else _image(image) for (machine, _), image in images.items()
         )
+        blocks.append(Table(columns=columns, rows=rows, align=(*align, "right")))
     if models:
         columns = ("Model", "From", "SHA-256", "Size", "Parameters", "Licence")
         blocks.append(
@@ -55,8 +57,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
         )
     if commands:
         blocks += [
-            Paragraph(text="The process in the containers, one line a group of cells:"),
-            Code(text="\n".join(command for _, command in commands), language="sh"),
+            Paragraph(text="The processes in the containers, each once:"),
+            Code(text="\n".join(commands), language="sh"),
         ]
     return tuple(blocks)
 

@@ -38,8 +38,9 @@ def render(data: ReportData) -> tuple[Block, ...]:
         blocks.append(
             Paragraph(
                 text="Tokens per second: the median over rounds with its 95 % interval. A round is a fresh container; "
-                "its value is the median over its repetitions without the first. Variation is the coefficient of "
-                "variation between rounds and within them. Rows stand in an order only within the same model and test."
+                "its value is the median over its repetitions without the first. Between and within rounds: the "
+                "coefficient of variation. Rows stand in an order only within the same model and test. What is not "
+                "proven is named under Proof: unobservable says that a check could not be made, not that it failed."
             )
         )
     return tuple(blocks)
@@ -59,7 +60,7 @@ def _table(rows: list[tuple[MachineResults, CellResult]], *, several: bool, capt
         "Parameters",
         "Tokens/s (95 % interval)",
         "Rounds",
-        "Variation",
+        "Between / within rounds",
         "Proof",
     )
     align = ("left", "left", "left", "left", "left", "right", "right", "right", "left")

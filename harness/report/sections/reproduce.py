@@ -13,11 +13,19 @@ def render(data: ReportData) -> tuple[Block, ...]:
             Heading(level=2, text="Do it again"),
             Paragraph(text="Simulated results are no numbers to be reproduced."),
         )
-    latest = data.machines[-1].latest
-    source = (latest.harness_source or "").removesuffix("-dirty")
-    lines = [f"git checkout {source}"] if source else []
-    call = f"./bench reproduce reports/{data.name}"
-    lines += [f"{call} --of {m.machine.machine}" for m in data.machines] if data.several else [call]
+    lines: list[str] = []
+    checkouts: list[str] = []
+    dirty = []
+    for machine in data.machines:
+        # Each with the harness that measured it; one checkout serves all machines that have it in common.
+        named = machine.latest.harness_source or ""
+        checkout = [f"git checkout {named.removesuffix('-dirty')}"] if named else []
+        lines += [line for line in checkout if line not in checkouts[-1:]]
+        checkouts += checkout
+        dirty += [machine.machine.machine] if named.endswith("-dirty") else []
+        lines.append(
+            f"./bench reproduce reports/{data.name}" + (f" --of {machine.machine.machine}" if data.several else "")
+        )
     blocks: list[Block] = [
         Heading(level=2, text="Do it again"),
         Paragraph(
@@ -27,7 +35,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
         ),
         Code(text="\n".join(lines), language="sh"),
     ]
-    if (latest.harness_source or "").endswith("-dirty"):
-        text = "The harness had changes that are not in this commit."
-        blocks.append(Paragraph(text=text))
+    if dirty:
+        where = f" on {', '.join(dirty)}" if data.several else ""
+        blocks.append(Paragraph(text=f"The harness{where} had changes that are not in this commit."))
     return tuple(blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.analysis.imported import source_of
 from harness.analysis.results import MachineResults
 from harness.report import words
 from harness.report.data import ReportData
@@ -14,7 +15,11 @@ def render(data: ReportData) -> tuple[Block, ...]:
     latest = data.machines[-1].latest
     titles = list(dict.fromkeys(machine.latest.title for machine in data.machines if machine.latest.title))
     machines = len({machine.machine.machine for machine in data.machines})
-    several = f" ({machines} machines)" if machines > 1 else ""
+    sources = len({source_of(row)[0] for row in data.imported})
+    parts = [f"{machines} machine{'s' if machines > 1 else ''}" if machines > 1 or sources else ""]
+    parts += [f"{sources} imported source{'s' if sources > 1 else ''}" if sources else ""]
+    held = " and ".join(part for part in parts if part)
+    several = f" ({held})" if held else ""
     blocks: list[Block] = [Heading(level=1, text=(titles[0] if len(titles) == 1 else data.name) + several)]
     if latest.notes and len(titles) < 2:  # noqa: PLR2004 - notes of one matrix file
         blocks.append(Paragraph(text=latest.notes))

@@ -8,6 +8,7 @@ from statistics import median
 from harness.analysis.results import CellResult
 from harness.report import words
 from harness.report.data import ReportData
+from harness.report.holes import not_recorded
 from harness.values.block import Block, Heading, Paragraph, Table
 from harness.values.telemetry import OF_THE_HOST, DeviceSummary, ThrottleKind, Trace
 
@@ -60,9 +61,11 @@ def render(data: ReportData) -> tuple[Block, ...]:
         Heading(level=2, text="Telemetry"),
         Paragraph(
             text="Of the timed part of each cell, as the median over rounds, sampled on the host: the most memory in "
-            "use on the device by anybody (of a processor: the container's), mean and most of the rest. Net energy is "
-            "less idle power and needs a test of five seconds. A power limit is how many cards normally work; heat or "
-            "hardware slowdown for over 1 % of the readings makes a run invalid."
+            "use on the device by anybody, mean and most of the rest. Of a processor, memory is what the container's "
+            "control group was charged with (weights that the page cache held before are not in it), and busy is the "
+            "CPU time of all programs. Net energy is less idle power and needs a test of five seconds. A power limit "
+            "is how many cards normally work; heat or hardware slowdown for over 1 % of the readings makes a run "
+            "invalid."
         ),
         Table(columns=tuple(columns[index] for index in kept), rows=shown, align=tuple(align)),
     ]
@@ -72,6 +75,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
             f"{', '.join(fields)}: {', '.join(subjects)}: {reason}" for reason, (fields, subjects) in missing.items()
         )
         blocks.append(Paragraph(text=f"Not to be had: {reasons}."))
+    blocks += not_recorded(data, {machine.machine.machine for machine, result in data.rows() if _devices(result)})
     return tuple(blocks)
 
 

@@ -72,11 +72,17 @@ def test_a_probe_below_the_best_shows_a_neighbour_that_was_there_from_the_start(
     assert found is not None
     assert found.limit is Limit.NEIGHBOUR_BANDWIDTH
     assert "50 % of the best" in found.because
-    # Nobody of this system is to be seen: it is somebody outside of it.
+    # Nobody of this system is to be seen: it is somebody outside of it, or memory itself.
     outside = diagnose(made(rate=7.5), fell)
     assert outside is not None
-    assert outside.limit is Limit.NEIGHBOUR_BANDWIDTH
+    assert outside.limit is Limit.SLOWER_MEMORY
     assert "no other program of this system" in outside.because
+
+
+def test_a_probe_that_is_only_a_little_below_the_best_blames_nobody_who_is_not_seen() -> None:
+    little = Machine(replace(ROOF, read_bytes_per_s=(16 * GB,)))
+    assert limit(made(rate=7.5), little) is not Limit.SLOWER_MEMORY
+    assert limit(made(rate=7.5, host=host(cpu_busy=0.75)), little) is Limit.NEIGHBOUR_BANDWIDTH
 
 
 def test_the_figures_say_what_they_are_shares_of() -> None:

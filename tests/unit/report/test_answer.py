@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from harness.analysis.conditions import conditions, differing
+from harness.analysis.results import MachineResults
 from harness.analysis.standings import second_arms, standings
 from harness.report import naming
 from harness.report.data import ReportData
 from harness.report.sections import answer, by_model, by_vendor, energy
 from harness.stats.verdicts import Verdict
-from harness.values.block import Paragraph, Table
+from harness.values.bench import LogFacts
+from harness.values.block import Note, Paragraph, Table
 
 
 def tables(blocks):
@@ -29,7 +32,58 @@ def test_who_is_fastest_at_what_stands_first(four_machines: ReportData) -> None:
     row = dict(zip(table.columns, table.rows[0], strict=True))
     assert row["Next"] == "NVIDIA GeForce RTX 4090, Vulkan"
     assert row["The fastest is"].startswith("faster by ")
-    assert row["Of"] == "5"
+    assert row["Compared"] == "5"
+
+
+def with_image(machine: MachineResults, recipe: str, kernels: str) -> MachineResults:
+    """A machine whose cells ran in another image, with other kernels for its processor."""
+    cells = tuple(
+        replace(
+            cell,
+            image=replace(cell.image, recipe_sha256=recipe) if cell.image else None,
+            log=replace(cell.log or LogFacts(), cpu_variant=kernels),
+        )
+        for cell in machine.cells
+    )
+    return replace(machine, cells=cells)
+
+
+def test_what_else_differs_stands_beside_a_difference(four_machines: ReportData) -> None:
+    first = with_image(four_machines.machines[3], "a" * 64, "zen4")
+    other = replace(first.machine, machine="server-two", cpu_model=first.machine.cpu_model)
+    second = with_image(replace(first, machine=other), "b" * 64, "haswell")
+    data = replace(four_machines, machines=(first, second))
+    (note,) = [block.text for block in answer.render(data) if isinstance(block, Note)]
+    assert "image (recipe aaaaaaaa, recipe bbbbbbbb)" in note
+    assert "CPU kernels (zen4, haswell)" in note
+    assert "driver" not in note
+    table = tables(by_model.render(data))[0]
+    assert table.columns[-2:] == ("Image", "CPU kernels")
+    assert [row[-1] for row in table.rows] == ["zen4", "haswell"]
+    alike = replace(data, machines=(first, replace(first, machine=other)))
+    assert not any(isinstance(block, Note) for block in answer.render(alike))
+
+
+def test_another_vendor_has_another_driver_anyway(four_machines: ReportData) -> None:
+    rows = [(m, m.cells[0]) for m in four_machines.machines[:2]]
+    assert all(conditions(*row)["Driver"] for row in rows)
+    assert "Driver" not in differing(rows)
+
+
+def test_a_speed_that_moved_is_told_beside_a_difference_of_machines(four_machines: ReportData) -> None:
+    first = four_machines.machines[3]
+    falling = replace(
+        first,
+        cells=tuple(
+            replace(c, runs=tuple(replace(r, ns_per_token=r.ns_per_token * (1 + 0.05 * r.round)) for r in c.runs))
+            for c in first.cells
+        ),
+    )
+    second = replace(falling, machine=replace(first.machine, machine="server-two"))
+    notes = [b.text for b in answer.render(replace(four_machines, machines=(first, second))) if isinstance(b, Note)]
+    assert len(notes) == 1
+    assert "The speed moved from the first round to the last" in notes[0]
+    assert "server-two, pp512 (+" in notes[0]
 
 
 def test_the_interval_of_the_first_is_widened_for_all_pairs_that_could_have_been(four_machines: ReportData) -> None:

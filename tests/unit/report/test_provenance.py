@@ -7,8 +7,9 @@ from pathlib import Path
 
 from harness.analysis.results import read_results
 from harness.report.data import ReportData
+from harness.report.sections import reproduce
 from harness.report.sections.provenance import render
-from harness.values.block import Table
+from harness.values.block import Code, Table
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "complete"
 
@@ -29,6 +30,26 @@ def test_a_lock_stands_beside_the_matrix_that_it_is_of() -> None:
     assert str(harness.rows[0][2]).endswith(f", lock {'c' * 64}")
     harness, *_ = tables(lock=None, moving=False)
     assert "lock" not in str(harness.rows[0])
+
+
+def test_each_machine_has_its_images_its_checkout_and_commands_stand_once() -> None:
+    (machine, *_) = read_results(GOLDEN)
+    other = replace(
+        machine,
+        machine=replace(machine.machine, machine="another"),
+        sessions=(replace(machine.latest, harness_source="abc123-dirty"),),
+    )
+    data = ReportData(name="x", machines=(machine, other))
+    blocks = render(data)
+    images = [block for block in blocks if isinstance(block, Table)][1]
+    assert images.columns[0] == "Machine"
+    assert {row[0] for row in images.rows} == {machine.machine.machine, "another"}
+    (commands,) = [block.text.splitlines() for block in blocks if isinstance(block, Code)]
+    assert len(commands) == len(set(commands))
+    again = reproduce.render(data)
+    (lines,) = [block.text.splitlines() for block in again if isinstance(block, Code)]
+    assert lines[-2:] == ["git checkout abc123", "./bench reproduce reports/x --of another"]
+    assert ", another had changes" in str(again[-1])
 
 
 def test_an_image_by_a_moving_tag_is_marked() -> None:

@@ -143,6 +143,16 @@ def test_several_machines_are_told_apart():
 HOT = (Violation(rule="thermal_slowdown", evidence="Card: in 4.0 % of 50 timed readings"),)
 
 
+def test_a_machine_that_nothing_was_recorded_of_is_named():
+    watched, older = Machine(result(observed=(seen(),))), Machine(result())
+    older.machine = type("Facts", (), {"machine": "older"})()
+    both = ReportData(name="demo", machines=(watched, older))
+    text = telemetry.render(both)[-1].text
+    assert text == "Not recorded on older, so nothing of it is here."
+    older.cells = ()
+    assert not any("older" in block.text for block in telemetry.render(both) if isinstance(block, Paragraph))
+
+
 @pytest.mark.parametrize(("made_again", "words"), [(True, "the round was made again"), (False, "left out")])
 def test_invalid_runs_are_shown(made_again, words):
     run = InvalidRun(round=3, repeat=2, rules=HOT, made_again=made_again)

@@ -46,7 +46,7 @@ def test_drift_that_both_arms_share_cancels() -> None:
     drift = [1.0, 1.3, 0.8, 1.1, 2.0, 0.5]
     comparison = compared([100 * d for d in drift], [50 * d for d in drift])
     assert (comparison.low, comparison.high) == (pytest.approx(2), pytest.approx(2))
-    assert in_words(comparison) == "faster by 100.0 % (100.0 to 100.0)"
+    assert in_words(comparison) == "2.00 times as fast (2.00 to 2.00)"
 
 
 @pytest.mark.parametrize("pairs", [[], [1.0]])
