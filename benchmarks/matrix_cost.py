@@ -39,16 +39,16 @@ from harness.stats.paired import compare_paired
 MODEL = "gemma3-270m-q4_k_m"
 MATRIX = f"""
 preset: quick
-rounds: 3
+rounds: {{rounds}}
 cells:
-  - {{backend: cpu, model: {MODEL}, tests: [pp128, tg32]}}
-  - {{backend: cpu, model: {MODEL}, tests: [pp128, tg32], flash_attn: 1}}
+  - {{{{backend: cpu, model: {MODEL}, tests: [pp128, tg32]}}}}
+  - {{{{backend: cpu, model: {MODEL}, tests: [pp128, tg32], flash_attn: 1}}}}
 """
 
 
-def by_harness(folder: Path) -> tuple[dict[str, float], list[Row]]:
+def by_harness(folder: Path, matrix: str) -> tuple[dict[str, float], list[Row]]:
     """Seconds of one start: without the gate, of the gate, of the runs, before and after them; what it recorded."""
-    (folder / "cost.yaml").write_text(MATRIX)
+    (folder / "cost.yaml").write_text(matrix)
     environment = {**os.environ, "BENCH_REPORTS": str(folder / "reports")}
     command = [sys.executable, "-m", "invoke", "matrix", "--file", str(folder / "cost.yaml"), "--gate-wait", "0"]
     begun, begin = datetime.now(UTC), time.monotonic()
@@ -110,17 +110,21 @@ def show(rows: list[Row], containers: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument(
+        "--counted-rounds", type=int, default=3, help="of the matrix: it has two containers for each, and two"
+    )
     add_arguments(parser)
     asked = parser.parse_args()
+    matrix = MATRIX.format(rounds=asked.counted_rounds)
     endpoint = find_engine(os.environ)
     if endpoint is None:
         sys.exit("no container engine answers")
     workspace = find_workspace()
     model = prepare_model(load_registry(workspace.registry)[MODEL], cache=workspace.cache, base=workspace.cache).path
     with tempfile.TemporaryDirectory() as scratch:
-        _, made = by_harness(Path(scratch))  # caches are filled; and what a loop has to run is known
+        _, made = by_harness(Path(scratch), matrix)  # caches are filled; and what a loop has to run is known
     by_loop(made[:1], endpoint.host, model)
-    raw = RawResults("matrix_cost", asked, {"matrix": MATRIX, "image": made[0]["image"], "parts": True})
+    raw = RawResults("matrix_cost", asked, {"matrix": matrix, "image": made[0]["image"], "parts": True})
     while len(raw.rows) < asked.rounds and raw.time_left():
         row: Row = {}
         arms = ["harness", "loop"]
@@ -130,7 +134,7 @@ def main() -> None:
                 row["loop_s"] = by_loop(made, endpoint.host, model)
             else:
                 with tempfile.TemporaryDirectory() as scratch:
-                    row |= by_harness(Path(scratch))[0]
+                    row |= by_harness(Path(scratch), matrix)[0]
         raw.add(first=arms[0], **row)
         print(", ".join(f"{name[:-2]} {row[name]:.2f} s" for name in row if name.endswith("_s")), flush=True)
     show(raw.rows, len(made))

@@ -1,4 +1,4 @@
-"""The options of llama.cpp's other programs in an image: asked once for each content id, and kept in the cache."""
+"""What llama.cpp's other programs in an image say: options and build, asked once for each content id, and kept."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifacts.answers import Probe
+from harness.artifacts.bench_help import parse_version
+from harness.values.facts import build_words
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 
 _OPTION = r"-{1,2}[A-Za-z][A-Za-z0-9_-]*"
-_LINE = re.compile(rf"^ {{0,4}}({_OPTION}(?:,\s+{_OPTION})*)(?: (\S.*))?$")
+_LINE = re.compile(rf"^ {{0,4}}({_OPTION}(?:,\s+{_OPTION})*)(?: (\S.*)|\s{{2,}}.*)?$")
 
 
 def parse_program_help(text: str) -> Mapping[str, str]:
@@ -35,32 +38,57 @@ def parse_program_help(text: str) -> Mapping[str, str]:
     return flags
 
 
-def program_options(image_id: str, binary_dir: str, program: str, *, probe: Probe, cache: Path) -> Mapping[str, str]:
-    """The options of a program of an image; empty where it is not there, does not run or tells none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramAnswers:
+    """What a program says about itself.
+
+    Attributes:
+        flags: its options with their value hints; empty where it is not there, does not run or tells none.
+        build: number and commit from `--version`, such as `b11312 (0c1e57098)`; None where it cannot say.
+    """
+
+    flags: Mapping[str, str]
+    build: str | None = None
+
+
+def ask_program(image_id: str, binary_dir: str, program: str, *, probe: Probe, cache: Path) -> ProgramAnswers:
+    """Ask a program of an image for its options and its build. The same image always says the same: it is asked once.
 
     Args:
-        probe: runs it once in a closed container.
+        probe: runs it in a closed container.
         cache: the harness's cache folder.
     """
     path = cache / "images" / f"{image_id.removeprefix('sha256:')}-{program}.json"
     known = _read(path)
     if known is not None:
         return known
-    code, stdout, stderr = probe(image_id, (f"{binary_dir.rstrip('/')}/{program}", "--help"))
+    called = f"{binary_dir.rstrip('/')}/{program}"
+    code, stdout, stderr = probe(image_id, (called, "--help"))
     flags = parse_program_help(stdout) or parse_program_help(stderr)
     if code != 0 or "-m" not in flags:
-        return {}
+        return ProgramAnswers(flags={})
+    build = None
+    if "--version" in flags:
+        _, stdout, stderr = probe(image_id, (called, "--version"))
+        number, commit = parse_version(f"{stderr}\n{stdout}")
+        build = build_words(number, commit)
+    answers = ProgramAnswers(flags=flags, build=build)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".help-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump({"format": CACHE_FORMAT, "flags": dict(flags)}, file, indent=1)
+        json.dump({"format": CACHE_FORMAT, "flags": dict(flags), "build": build}, file, indent=1)
     Path(scratch).replace(path)
-    return flags
+    return answers
 
 
-def _read(path: Path) -> Mapping[str, str] | None:
+def _read(path: Path) -> ProgramAnswers | None:
     try:
         kept = json.loads(path.read_bytes())
-        return {str(key): str(hint) for key, hint in kept["flags"].items()} if kept["format"] == CACHE_FORMAT else None
+        if kept["format"] != CACHE_FORMAT:
+            return None
+        return ProgramAnswers(
+            flags={str(key): str(hint) for key, hint in kept["flags"].items()},
+            build=None if kept["build"] is None else str(kept["build"]),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

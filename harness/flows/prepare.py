@@ -17,7 +17,7 @@ from harness.artifacts.answers import Probe
 from harness.artifacts.binaries import image_binaries
 from harness.artifacts.images import prepare_image
 from harness.artifacts.models import prepare_model
-from harness.artifacts.program_help import program_options
+from harness.artifacts.program_help import ask_program
 from harness.errors import ArtifactError, InputError
 from harness.flows.base_logits import LogitsMaker
 from harness.flows.console import Display
@@ -142,14 +142,17 @@ def _with_binaries(facts: ImageFacts, store: ImageStore, workspace: Workspace) -
 
 
 def _with_programs(facts: ImageFacts, cells: Sequence[Cell], probe: Probe, workspace: Workspace) -> ImageFacts:
-    """The image with the options of the programs that its cells need beside llama-bench."""
+    """The image with what the programs say that its cells need beside llama-bench: their options and builds."""
     needed = {MEASUREMENTS[c.test.measurement].program for c in cells} - {MEASUREMENTS[BENCH].program}
     needed |= {MEASUREMENTS[LATENCY].program for c in cells if c.beside}
-    programs = {
-        program: program_options(facts.id, facts.binary_dir, program, probe=probe, cache=workspace.cache)
+    said = {
+        program: ask_program(facts.id, facts.binary_dir, program, probe=probe, cache=workspace.cache)
         for program in sorted(needed)
     }
-    return replace(facts, programs=programs) if programs else facts
+    if not said:
+        return facts
+    builds = {program: answers.build for program, answers in said.items() if answers.build is not None}
+    return replace(facts, programs={p: answers.flags for p, answers in said.items()}, program_builds=builds)
 
 
 def local_models(matrix: Matrix, cells: Sequence[Cell], workspace: Workspace) -> dict[str, ModelFacts]:

@@ -13,8 +13,8 @@ from harness.formats import llama_batched, llama_log
 from harness.formats.llama_batched import BatchedRow
 from harness.measure.common_options import head, program_options
 from harness.measure.diagnosis import diagnose
-from harness.measure.log_proof import log_findings, outcome_of
-from harness.measure.placement import Finding, contradicted, proven, unobservable
+from harness.measure.log_proof import log_findings, outcome_of, program_build
+from harness.measure.placement import Finding, contradicted, proven
 from harness.measure.windows import IDLE, LOAD
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
@@ -116,7 +116,7 @@ def _judged(
     if len(rows) < asked.repetitions:
         return Outcome(cell=cell.id, failure=_missing(cell, rows, ended, asked))
     findings = [
-        unobservable("build", "llama-batched-bench does not tell its build"),
+        program_build(PROGRAM, asked.image),
         _parameters(cell, rows[-1]),
         *log_findings(cell, log, asked),
     ]

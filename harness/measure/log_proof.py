@@ -12,6 +12,7 @@ from harness.values.backend import BACKENDS, Backend
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.container import Passthrough
+from harness.values.facts import ImageFacts, build_words
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.measured import Asked
 from harness.values.record import Outcome, Proof
@@ -30,6 +31,18 @@ def release_build(log: LogFacts) -> Finding:
     if debug is not None:
         return contradicted("release_build", debug, Reason.DEBUG_BUILD)
     return proven("release_build", "no warning of a debug build, asserts or a sanitizer")
+
+
+def program_build(program: str, image: ImageFacts) -> Finding:
+    """That a program which prints no rows is of the image's build: by its own answer, which the same image repeats."""
+    said, known = image.program_builds.get(program), build_words(image.build_number, image.build_commit)
+    if said is None:
+        return unobservable("build", f"{program} does not tell its build")
+    if known is None:
+        return unobservable("build", f"{said}; the image does not tell its build")
+    if said != known:
+        return contradicted("build", f"{program} is {said}, the image's is {known}", Reason.INCONSISTENT)
+    return proven("build", f"{said}, as {program} --version says")
 
 
 def loaded_backend(log: LogFacts, passthrough: Passthrough, backend: Backend) -> Finding:

@@ -14,7 +14,7 @@ from typing import Final
 from harness.formats import llama_log, llama_perplexity
 from harness.measure.common_options import head, program_options
 from harness.measure.diagnosis import diagnose
-from harness.measure.log_proof import log_findings, outcome_of
+from harness.measure.log_proof import log_findings, outcome_of, program_build
 from harness.measure.placement import Finding, contradicted, proven, unobservable
 from harness.measure.windows import IDLE
 from harness.values.bench import LogFacts
@@ -112,7 +112,7 @@ def _judged(cell: Cell, figures: dict[str, float], ended: ContainerExit, log: Lo
     if lacking or ended.exit_code != 0:
         return Outcome(cell=cell.id, failure=_without_figures(lacking, ended, asked))
     findings = [
-        unobservable("build", "llama-perplexity does not tell its build"),
+        program_build(PROGRAM, asked.image),
         _chunks(figures),
         *log_findings(cell, log, asked),
     ]

@@ -130,6 +130,11 @@ class EngineFacts:
     default_runtime: str | None = None
 
 
+def build_words(number: int | None, commit: str | None) -> str | None:
+    """A build of llama.cpp as it is written: `b11312 (0c1e57098)`; None where not both are known."""
+    return None if number is None or commit is None else f"b{number} ({commit})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
     """An image that is present in the engine.
@@ -143,6 +148,7 @@ class ImageFacts:
         build_number, build_commit: as its llama-bench prints them; None where it has no `--version`.
         flags: the options that its `llama-bench --help` lists, with their value hints: the argv depends on them.
         programs: options of further programs in it that the plan needs, by the program's name, spelled as in `flags`.
+        program_builds: what they say their build is, as `build_words` writes it; without those that do not say it.
         recipe_sha256: of everything that a built image was made from (Dockerfiles, source hash, build arguments).
         base: what a built image stands on.
         gpu_architectures: what a built image was compiled for where the matrix says it, such as `sm_89`.
@@ -163,6 +169,7 @@ class ImageFacts:
     build_commit: str | None = None
     flags: Mapping[str, str] = field(default_factory=dict)
     programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    program_builds: Mapping[str, str] = field(default_factory=dict)
     recipe_sha256: str | None = None
     base: str | None = None
     binary_dir: str = "/app"

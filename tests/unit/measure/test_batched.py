@@ -28,11 +28,10 @@ def row(parallel, t_tg=0.5, **changes):
     return json.dumps(shape | {"t_pp": 0.25, "t_tg": t_tg, "t": 0.25 + t_tg} | changes)
 
 
-def judged(stdout, *cells, repetitions=2, **ended):
+def judged(stdout, *cells, repetitions=2, builds=(), **ended):
     end = make_ended(stdout, **ended)
-    asked = Asked(
-        passthrough=Passthrough(), backend="cpu", image=make_image_facts(), model=TINY, repetitions=repetitions
-    )
+    image = make_image_facts(program_builds=dict(builds))
+    asked = Asked(passthrough=Passthrough(), backend="cpu", image=image, model=TINY, repetitions=repetitions)
     return BatchedBench().judge(cells, end, None, asked)
 
 
@@ -52,6 +51,21 @@ def test_each_cell_gets_its_rows_one_a_repetition():
     assert first.samples_ns == (400_000_000, 500_000_000)
     assert second.series["generation_ns"] == second.samples_ns == (800_000_000, 1_000_000_000)
     assert four.test.n_tokens == 16
+
+
+@pytest.mark.parametrize(
+    ("said", "proof"),
+    [
+        ("b11312 (0c1e57098)", Proof.PROVEN),
+        ("b6110 (7fc852b0)", Proof.CONTRADICTED),
+        (None, Proof.UNOBSERVABLE),
+    ],
+)
+def test_a_program_without_a_build_in_its_rows_says_it_when_asked(said, proof):
+    builds = {"llama-batched-bench": said} if said else {}
+    (outcome,) = judged([row(1), row(1)], cell(1), builds=builds)
+    assert next(c for c in outcome.checks if c.name == "build").proof is proof
+    assert (outcome.failure is not None) is (proof is Proof.CONTRADICTED)
 
 
 def test_a_point_that_is_left_out_in_silence_is_named():
