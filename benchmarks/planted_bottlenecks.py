@@ -58,6 +58,8 @@ CAUSES: dict[str, tuple[set[Limit], dict[str, str]]] = {
     "quota": ({Limit.CPU_QUOTA}, {}),
 }
 KNOWN = "known"
+BITES = 0.1
+"""Share by which another process has to slow a trial to be what limits it: one that does not is no bottleneck there."""
 OTHERS = 0.05
 """Of the machine: as much as the gate lets pass. `--others` takes another share; what was used is printed."""
 ATTEMPTS = 3
@@ -200,10 +202,14 @@ def planted(cause: str, model: Path, witness: Witness) -> Iterator[None]:
             hog.wait()
 
 
-def start(out: Path, name: str, cause: str) -> float | None:
-    """One start of the harness under a cause; the share of the machine that others used."""
+def start(out: Path, name: str, cause: str, *, like: str = "") -> float | None:
+    """One start of the harness under a cause; the share of the machine that others used.
+
+    Args:
+        like: the cause whose matrix it is, where that is another.
+    """
     file = out / f"{name}.yaml"
-    file.write_text(matrix(name, cause))
+    file.write_text(matrix(name, like or cause))
     environment = {**os.environ, "BENCH_REPORTS": str(out / "reports"), "XDG_STATE_HOME": str(out / "state")}
     command = [sys.executable, "-m", "invoke", "matrix", "--file", str(file), "--gate-wait", "2"]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llama-bench-harness"
@@ -219,6 +225,21 @@ def start(out: Path, name: str, cause: str) -> float | None:
     if not (out / "reports" / name / "report.md").exists():
         sys.exit(f"{name} could not be measured:\n{(out / f'{name}.log').read_text()}")
     return witness.others
+
+
+def without(name: str) -> str:
+    """The same matrix just before, without the cause: whether that slows it at all is a matter of the machine."""
+    return f"{name}-without"
+
+
+def slowed(out: Path, name: str) -> float | None:
+    """By what share the cause slowed a trial; None where it was not measured without."""
+    rates = []
+    for folder in (out / "reports" / without(name), out / "reports" / name):
+        if not (folder / "report.md").exists():
+            return None
+        rates.append(read_results(folder)[0].cells[0].tokens_per_s)
+    return None if not all(rates) else 1 - rates[1] / rates[0]
 
 
 def judge(folder: Path) -> Diagnosis | None:
@@ -247,6 +268,8 @@ def measure(out: Path, order: list[str], minutes: float, most_others: float) -> 
             continue
         if time.monotonic() - begin + USUAL_S.get(cause, 60.0) > 60 * minutes:
             return False
+        if cause == "bandwidth":
+            start(out, without(name), "none", like=cause)
         for attempt in range(1, ATTEMPTS + 1):
             others = start(out, name, cause)
             shown = "unknown" if others is None else f"{100 * others:.1f} %"
@@ -263,7 +286,7 @@ def measure(out: Path, order: list[str], minutes: float, most_others: float) -> 
 
 def confusion(out: Path, order: list[str]) -> None:
     table: dict[str, Counter[str]] = {cause: Counter() for cause in CAUSES}
-    right = 0
+    right = idle = 0
     for number, cause in enumerate(order, start=1):
         folder = out / "reports" / f"trial-{number:02}"
         if not (folder / "report.md").exists():
@@ -271,6 +294,11 @@ def confusion(out: Path, order: list[str]) -> None:
             continue
         found = judge(folder)
         said = str(found.limit) if found else "nothing"
+        effect = slowed(out, folder.name)
+        if effect is not None and effect < BITES:
+            idle += 1
+            print(f"{folder.name}  planted: {cause}, and slowed by {100 * effect:.0f} %: no limit here; said: {said}")
+            continue
         table[cause][said] += 1
         right += found is not None and found.limit in CAUSES[cause][0]
         print(f"{folder.name}  planted: {cause:10}  said: {said}: {found.because if found else ''}")
@@ -279,7 +307,7 @@ def confusion(out: Path, order: list[str]) -> None:
     for cause, counts in table.items():
         print(f"| {cause} | " + " | ".join(str(counts[word] or "") for word in words) + " |")
     print(f"\nput aside and made again, since others used the machine: {sum(1 for _ in (out / 'spoiled').glob('*'))}")
-    print(f"{right} of {sum(sum(c.values()) for c in table.values())} right")
+    print(f"{right} of {sum(sum(c.values()) for c in table.values())} right; {idle} more whose cause slowed nothing")
 
 
 def main() -> None:

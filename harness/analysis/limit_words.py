@@ -7,6 +7,10 @@ from harness.analysis.shares import Shares
 from harness.analysis.signs import Signs
 
 
+OUTDONE = 1.1
+"""Of the probe: a run that reads so much faster shows that the probe was held back by something."""
+
+
 def gb(size: float | None) -> str:
     """Bytes as decimal gigabytes, as bandwidths are given."""
     if size is None:
@@ -33,9 +37,11 @@ def _reading(found: Shares, result: CellResult) -> str:
     of = []
     if found.measured_bandwidth is not None and found.roof is not None:
         threads = f"{found.roof.n_threads} thread{'s' if found.roof.n_threads != 1 else ''}"
+        share = f"{100 * found.measured_bandwidth:.0f} % of"
+        outdone = found.measured_bandwidth > OUTDONE
         of.append(
-            f"{100 * found.measured_bandwidth:.0f} % of the {gb(found.roof.read)} a second that a plain reader "
-            f"with {threads} reached in the same container"
+            f"{'more than' if outdone else share} the {gb(found.roof.read)} a second that a plain reader with {threads} "
+            f"reached in the same container{', which something disturbed' if outdone else ''}"
         )
     if found.sheet_bandwidth is not None and found.sheet is not None:
         of.append(f"{100 * found.sheet_bandwidth:.0f} % of the data sheet's {found.sheet.bandwidth_gb_s:g} GB a second")

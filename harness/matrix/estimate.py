@@ -3,8 +3,10 @@
 A sample takes `n_prompt / pp + n_gen / tg` seconds, with `pp = flops / (2 x parameters)` and
 `tg = bandwidth / size of the model` from the table below, or with a measured rate where one is given. A test takes its
 repetitions, a warm-up (the prompt once, one token) and the filling of the depth; a run takes its tests, the start of
-the container and the loading of the model; the warm-up round takes one repetition of each test. Building images and
-fetching models is not in it.
+the container and the loading of the model; the warm-up round takes one repetition of each test. Attention grows with
+the square of the context, where the model's header tells its layers. A search for the largest context is one trial as
+large as it may be, and then that context like any other: nothing tells how much smaller it will turn out. Building
+images and fetching models is not in it.
 """
 
 from __future__ import annotations
@@ -14,17 +16,29 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from harness.values.cell import Cell
+from harness.values.measurement import CONTEXT
 
+CONTEXT_TOKENS = 32768
+"""Of a search whose model does not say for how many it was trained."""
 START_S = 2.0
 LOAD_BYTES_PER_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSize:
-    """What the time depends on: parameters in all, and bytes of the file."""
+    """What the time depends on.
+
+    Attributes:
+        n_params: in all. size_bytes: of the file.
+        context_length: tokens that it was trained for; None where that is not known.
+        attention_flops: of a token for each position before it, in all layers that attend to all of them; 0 where
+            that is not known.
+    """
 
     n_params: int
     size_bytes: int
+    context_length: int | None = None
+    attention_flops: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +110,21 @@ def _tests_s(cell: Cell, size: ModelSize, rounds: int, repetitions: int, rate: f
     prompt_s = 2 * size.n_params / speed.flops
     token_s = max(size.size_bytes / speed.bytes_per_s, prompt_s)
     test = cell.test
-    sample_s = test.n_tokens / rate if rate else test.n_prompt * prompt_s + test.n_gen * token_s
-    warm_up_s = (sample_s if test.kind == "pp" else test.n_prompt * prompt_s) + (token_s if test.n_gen else 0.0)
-    once_a_run_s = warm_up_s + test.n_depth * prompt_s
+    n_prompt, trial_s = test.n_prompt, 0.0
+
+    def filled_s(tokens: int, before: int = 0) -> float:
+        return tokens * prompt_s + tokens * (before + tokens / 2) * size.attention_flops / speed.flops
+
+    if test.measurement == CONTEXT:
+        n_prompt = min(n_prompt or CONTEXT_TOKENS, size.context_length or n_prompt or CONTEXT_TOKENS)
+        trial_s = START_S + size.size_bytes / LOAD_BYTES_PER_S + 2 * filled_s(n_prompt)
+    prompts_s = filled_s(n_prompt, test.n_depth)
+    positions_s = test.n_depth * size.attention_flops / speed.flops
+    sample_s = test.n_tokens / rate if rate and test.n_tokens else prompts_s + test.n_gen * (token_s + positions_s)
+    warm_up_s = (sample_s if test.kind == "pp" else prompts_s) + (token_s if test.n_gen else 0.0)
+    once_a_run_s = warm_up_s + filled_s(test.n_depth)
     counted_s = rounds * max(repetitions * sample_s, float(test.sustained_s))
-    return (rounds + 1) * once_a_run_s + counted_s + sample_s
+    return trial_s + (rounds + 1) * once_a_run_s + counted_s + sample_s
 
 
 def _speed(cell: Cell) -> Speed:

@@ -121,7 +121,9 @@ def _less_than_ever(seen: Seen) -> Diagnosis | None:
 
 
 def _fell(seen: Seen) -> float | None:
+    """What memory was seen to deliver, of its best: by the probe, or by the run where that read faster than the probe."""
     roof = seen.shares.roof
     if roof is None or roof.read is None or not roof.best_read_bytes_per_s:
         return None
-    return roof.read / roof.best_read_bytes_per_s
+    read = seen.shares.bytes_per_s if seen.generating else None
+    return max(roof.read, read or 0.0) / roof.best_read_bytes_per_s

@@ -7,12 +7,15 @@ from harness.values.limit import Diagnosis, Limit
 
 FEW_THREADS = 0.75
 """Fewer threads than cores are the limit only where they leave a quarter of the memory's bandwidth unused."""
+IDLE_CPU = 0.5
+"""CPUs that have to be idle for another thread to find one: cores that other programs use are none."""
 
 
 def on_cpu(seen: Seen) -> Diagnosis | None:
     """Causes of cells that compute on the processor."""
     signs_, cores = seen.signs, seen.machine.machine.cpu_cores
-    if signs_.n_threads and signs_.n_threads < cores and not _memory_full(seen):
+    idle = cores - (signs_.n_threads or cores) - (signs_.foreign_cpus or 0.0)
+    if signs_.n_threads and idle >= IDLE_CPU and not _memory_full(seen):
         return Diagnosis(
             limit=Limit.FEW_CPUS,
             decided_by="n_threads against the machine's cores",

@@ -66,6 +66,15 @@ def test_few_threads_are_the_limit_only_where_memory_has_room() -> None:
     assert limit(made(rate=9.0, **two), Machine(one, full)) is Limit.MEMORY_BANDWIDTH
 
 
+def test_cores_that_another_program_uses_are_not_there_for_more_threads() -> None:
+    """Its own thread lacks nothing, and a second one would have no core."""
+    one = Roof(n_threads=3, read_bytes_per_s=(10 * GB,), best_read_bytes_per_s=10 * GB)
+    three = {"params": {"n_threads": 3}, "rate": 9.0}
+    assert limit(made(host=host(container_cpu_ns=30 * S, cpu_busy=0.39), **three), Machine(one, ROOF)) is Limit.FEW_CPUS
+    taken = made(host=host(container_cpu_ns=30 * S, cpu_busy=0.49), **three)
+    assert limit(taken, Machine(one, ROOF)) is Limit.MEMORY_BANDWIDTH
+
+
 def test_a_probe_below_the_best_shows_a_neighbour_that_was_there_from_the_start() -> None:
     fell = Machine(replace(ROOF, read_bytes_per_s=(10 * GB,)))
     found = diagnose(made(rate=7.5, host=host(cpu_busy=0.75)), fell)
@@ -77,6 +86,12 @@ def test_a_probe_below_the_best_shows_a_neighbour_that_was_there_from_the_start(
     assert outside is not None
     assert outside.limit is Limit.SLOWER_MEMORY
     assert "no other program of this system" in outside.because
+
+
+def test_a_probe_that_the_run_itself_outdid_was_disturbed() -> None:
+    """Tokens read 15 of 20 GB a second; that the probe came to 8 says nothing of the run."""
+    disturbed = Machine(replace(ROOF, read_bytes_per_s=(8 * GB,)))
+    assert limit(made(rate=15.0), disturbed) is Limit.MEMORY_BANDWIDTH
 
 
 def test_a_probe_that_is_only_a_little_below_the_best_blames_nobody_who_is_not_seen() -> None:

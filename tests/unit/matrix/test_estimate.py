@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from harness.matrix.estimate import CPU_THREAD, GPU, SOFTWARE, START_S, ModelSize, estimate
 from harness.values.cell import Cell, Test
+from harness.values.measurement import CONTEXT
 
 SIZE = ModelSize(n_params=1_000_000_000, size_bytes=600_000_000)
 
@@ -29,6 +32,30 @@ def test_text_generation_follows_from_bandwidth() -> None:
 def test_depth_is_filled_once_a_run() -> None:
     deep = seconds(cell("c", Test(n_gen=1, n_depth=5000))) - seconds(cell("c", Test(n_gen=1)))
     assert deep == pytest.approx(2 * 5000 * 2e9 / GPU.flops)
+
+
+def test_attention_grows_with_the_square_of_the_context() -> None:
+    size = ModelSize(n_params=1_000_000_000, size_bytes=600_000_000, attention_flops=1e6)
+    sizes = {"m": size}
+    short, long = (
+        estimate(((cell("c", Test(n_prompt=n)),),), sizes=sizes, rounds=1, repetitions=1).seconds - 2 * (START_S + 0.6)
+        for n in (1000, 2000)
+    )
+    assert short == pytest.approx(4 * (1000 * 2e9 + 1000 * 500 * 1e6) / GPU.flops)
+    assert long == pytest.approx(4 * (2000 * 2e9 + 2000 * 1000 * 1e6) / GPU.flops)
+
+
+@pytest.mark.parametrize(
+    ("asked", "trained", "tokens"), [(0, 4096, 4096), (0, None, 32768), (65536, 8192, 8192), (2048, 8192, 2048)]
+)
+def test_a_search_for_the_largest_context_is_a_trial_and_then_that_context(
+    asked: int, trained: int | None, tokens: int
+) -> None:
+    sizes = {"m": replace(SIZE, context_length=trained)}
+    search = cell("c", Test(n_prompt=asked, measurement=CONTEXT))
+    found = estimate(((search,),), sizes=sizes, rounds=1, repetitions=1).seconds
+    # The trial, the warm-up round and one counted: each with a warm-up and a sample.
+    assert found == pytest.approx(3 * (START_S + 0.6) + 6 * tokens * 2e9 / GPU.flops)
 
 
 def test_measured_rates_go_before_the_table() -> None:
