@@ -15,6 +15,7 @@ from harness.stats.verdicts import AS_FAST, Verdict, in_words
 from harness.values.block import Block, Heading, Note, Paragraph, Table
 
 MOST_ROWS = 16
+_PAIRS = {1: "the one pair", 2: "both pairs"}
 _TITLES = {"pp": "Prompt processing", "tg": "Text generation", "pg": "Both together"}
 COLUMNS = ("Model", "Test", "Fastest", "Tokens/s (95 % interval)", "Next", "The fastest is", "Compared")
 ALIGN = ("left", "left", "left", "right", "left", "left", "right")
@@ -46,8 +47,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
                 text="Only results with the same weights, test and settings stand against each other, and a machine "
                 "counts as one: nothing is said of others of its kind. The difference is one of averages over rounds, "
                 "on a logarithmic scale, so it is not quite the ratio of the medians; its interval is wide enough for "
-                f"{f'all {pairs} pairs of this table' if pairs > 1 else 'the one pair of this table'} to hold together "
-                f"with 95 %. Compared: how many results stood against each other.{more}"
+                f"{_PAIRS.get(pairs, f'all {pairs} pairs')} of this report to hold{' together' if pairs > 1 else ''} with "
+                f"95 %. Compared: how many results stood against each other.{more}"
             )
         )
         blocks += _reservations(shown)
