@@ -29,7 +29,8 @@ class BenchProgram(Program):  # type: ignore[misc]
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Read the flags before the first task."""
-        self._read(lambda: super(BenchProgram, self).parse_core(with_sources(sys.argv if argv is None else argv)))
+        words = with_help_first(with_sources(sys.argv if argv is None else argv))
+        self._read(lambda: super(BenchProgram, self).parse_core(words))
 
     def parse_tasks(self) -> None:
         """Read the tasks and their flags."""
@@ -61,6 +62,14 @@ class BenchProgram(Program):  # type: ignore[misc]
             text = f"needs {no_argument['names']}"
         meant = f"Did you mean {near[0]}? " if near else ""
         return f"{task + ': ' if task else ''}{text}\n  -> {meant}{_listed(task)}"
+
+
+def with_help_first(argv: list[str]) -> list[str]:
+    """`TASK --help` as Invoke can read it: of a task that needs a word it would ask for the word first."""
+    task = next((word for word in argv[1:] if not word.startswith("-")), "")
+    if not task or argv[argv.index(task) + 1 :] not in (["--help"], ["-h"]):
+        return argv
+    return [*argv[: argv.index(task)], "--help", task]
 
 
 def with_sources(argv: list[str]) -> list[str]:

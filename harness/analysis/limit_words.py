@@ -6,7 +6,6 @@ from harness.analysis.results import CellResult
 from harness.analysis.shares import Shares
 from harness.analysis.signs import Signs
 
-
 OUTDONE = 1.1
 """Of the probe: a run that reads so much faster shows that the probe was held back by something."""
 
@@ -37,10 +36,10 @@ def _reading(found: Shares, result: CellResult) -> str:
     of = []
     if found.measured_bandwidth is not None and found.roof is not None:
         threads = f"{found.roof.n_threads} thread{'s' if found.roof.n_threads != 1 else ''}"
-        share = f"{100 * found.measured_bandwidth:.0f} % of"
         outdone = found.measured_bandwidth > OUTDONE
+        share = "more than" if outdone else f"{100 * found.measured_bandwidth:.0f} % of"
         of.append(
-            f"{'more than' if outdone else share} the {gb(found.roof.read)} a second that a plain reader with {threads} "
+            f"{share} the {gb(found.roof.read)} a second that a plain reader with {threads} "
             f"reached in the same container{', which something disturbed' if outdone else ''}"
         )
     if found.sheet_bandwidth is not None and found.sheet is not None:

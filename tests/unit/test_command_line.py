@@ -54,6 +54,14 @@ def test_help_names_the_command_that_is_typed():
     assert "Usage: ./bench [--core-opts] plan" in bench("--help", "plan").stdout
 
 
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+@pytest.mark.parametrize("task", ["diff-env", "merge", "plan"])
+def test_help_may_follow_a_task_whatever_the_task_needs(task: str, flag: str):
+    done = bench(task, flag)
+    assert done.returncode == 0, done.stderr
+    assert f"Usage: ./bench [--core-opts] {task}" in done.stdout
+
+
 def test_the_version_is_the_projects():
     assert bench("--version").stdout.strip() == "llama-bench-harness 0.1.0"
 

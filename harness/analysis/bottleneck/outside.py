@@ -121,7 +121,7 @@ def _less_than_ever(seen: Seen) -> Diagnosis | None:
 
 
 def _fell(seen: Seen) -> float | None:
-    """What memory was seen to deliver, of its best: by the probe, or by the run where that read faster than the probe."""
+    """What memory was seen to deliver, of its best: by the probe, or by the run where that read faster."""
     roof = seen.shares.roof
     if roof is None or roof.read is None or not roof.best_read_bytes_per_s:
         return None
