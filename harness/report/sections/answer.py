@@ -48,7 +48,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
                 "counts as one: nothing is said of others of its kind. The difference is one of averages over rounds, "
                 "on a logarithmic scale, so it is not quite the ratio of the medians; its interval is wide enough for "
                 f"{_PAIRS.get(pairs, f'all {pairs} pairs')} of this report to hold "
-                f"{'together ' if pairs > 1 else ''}with 95 %. Compared: how many results stood against each other.{more}"
+                f"{'together ' if pairs > 1 else ''}with 95 %. Compared: how many results stood against each "
+                f"other.{more}"
             )
         )
         blocks += _reservations(shown)
