@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.analysis.comparability import KINDS, comparability_key, kind, proof_of
+from harness.analysis.comparisons import Compared
+from harness.analysis.controls import controls
 from harness.analysis.results import CellResult, MachineResults
 from harness.report import words
 from harness.report.data import ReportData
 from harness.stats.digits import plain, with_interval
+from harness.stats.verdicts import Verdict
+from harness.store.reproductions import Conclusion
 from harness.values.block import Block, Heading, Paragraph, Table
 from harness.values.record import Proof
 
@@ -15,6 +21,7 @@ TITLES = {
     "tg": "Text generation",
     "pg": "Prompt processing and text generation together",
 }
+_DIFFERENT = {Verdict.FASTER, Verdict.SLOWER}
 CAPTIONS = {
     "ranked": "",
     "synthetic": "Synthetic models, comparable with each other only:",
@@ -25,6 +32,7 @@ CAPTIONS = {
 def render(data: ReportData) -> tuple[Block, ...]:
     """One heading a kind of test, one table a kind of result."""
     blocks: list[Block] = []
+    pairs = [pair for machine in data.machines for pair in controls(machine)]
     for test_kind, title in TITLES.items():
         rows = [(m, c) for m, c in data.rows() if c.cell.test.kind == test_kind and c.runs]
         if not rows:
@@ -34,6 +42,7 @@ def render(data: ReportData) -> tuple[Block, ...]:
             wanted = [(m, c) for m, c in rows if kind(c) == result_kind]
             if wanted:
                 blocks.append(_table(wanted, several=data.several, caption=CAPTIONS[result_kind]))
+        blocks.append(Paragraph(text=_counted(data, test_kind, pairs)))
     if blocks:
         blocks.append(
             Paragraph(
@@ -44,6 +53,21 @@ def render(data: ReportData) -> tuple[Block, ...]:
             )
         )
     return tuple(blocks)
+
+
+def _counted(data: ReportData, test_kind: str, pairs: Sequence[Compared]) -> str:
+    """How often equal things were held against each other, and how often the numbers were had again."""
+    mine = [pair for pair in pairs if pair.arms.first.cell.test.kind == test_kind]
+    alarms = sum(p.comparison is not None and p.comparison.verdict in _DIFFERENT for p in mine)
+    shown = f"A/A controls of these tests: {len(mine)}, {alarms or 'none'} with a difference that is not there."
+    cells = {result.cell.id for _, result in data.rows() if result.cell.test.kind == test_kind}
+    again = [cell for r in data.reproductions for cell in r.cells if cell.cell in cells]
+    good = sum(cell.conclusion is Conclusion.REPRODUCED for cell in again)
+    return (shown if mine else "No A/A control of these tests.") + (
+        f" Measured again by others: {len(again)} cells, {good or 'none'} reproduced."
+        if again
+        else " Nobody has measured them again."
+    )
 
 
 def _table(rows: list[tuple[MachineResults, CellResult]], *, several: bool, caption: str) -> Table:
