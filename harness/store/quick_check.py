@@ -11,9 +11,9 @@ import hashlib
 import re
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ import msgspec
 from harness.formats.json_schema import load_schema
 from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError
+from harness.store.line_shapes import MAX_DEPTH, LineShapes, shallow
 from harness.store.migrations import SCHEMA, VERSION, VersionError
 from harness.store.record_line import MAX_LINE_BYTES, SCHEMA_FILE, canonical, from_json
 from harness.store.structures import structure
@@ -29,12 +30,17 @@ from harness.values.record import Record
 # Keys are sorted, so that the record's own id stands before its image; ids of cells do not look so.
 _READ = msgspec.json.Decoder()
 _WRITE = msgspec.json.Encoder(order="sorted")
-MAX_DEPTH = 16
 _USUAL_DEPTH = 5
 LARGEST = 2**63
 MOST = 2**31 - 1
 KILL_STAGES = (None, "term", "kill", "remove")
 MAX_DIAGNOSIS = 8192
+_SHAPES = LineShapes()
+_VALUES_KEPT = 4096
+_NULL = msgspec.Raw(b"null")
+_ALWAYS_OTHERS = ("id", "started_utc", "ended_utc")
+"""Fields with a pattern that no two records share the value of."""
+_ID_BYTES = len(',"id":""') + 64
 _ID = re.compile(rb',"id":"([0-9a-f]{64})"(?=,"image":)')
 
 
@@ -64,8 +70,15 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+def id_holds(line: bytes, id_: str) -> bool:
+    """Whether the id of a line is the hash of its bytes without it, as they are written by this program."""
+    begin = line.find(f',"id":"{id_}","image":'.encode())
+    end = begin + _ID_BYTES
+    return begin > 0 and hashlib.sha256(line[:begin] + line[end:]).hexdigest() == id_
+
+
 def hash_holds(line: bytes) -> bool:
-    """Whether the id in a line is the hash of its bytes without it, as they are written by this program."""
+    """`id_holds` of a line of which the id is not known."""
     for match in _ID.finditer(line):
         rest = hashlib.sha256(line[: match.start()])
         rest.update(line[match.end() :])
@@ -80,8 +93,40 @@ def check_line(line: bytes) -> Envelope:
     Raises:
         ValueError: it is no record that this program reads; the message says what is wrong with it.
     """
+    by_shape = _by_shape(line)
+    if by_shape is not None:
+        return by_shape
     found = _quickly(line)
-    return found[0] if found else ReadBySchema(*_slowly(line))
+    if found is None:
+        return ReadBySchema(*_slowly(line))
+    _SHAPES.learn(found[1])
+    return found[0]
+
+
+def used_line(line: bytes) -> Any:
+    """A line by its fields, parts of it as bytes to be read with `part`; None where it has to be read another way.
+
+    Its hash, its version and its plain fields are checked, and the cells that it names are those that it has.
+    """
+    found = _SHAPES.read(line) if len(line) <= MAX_LINE_BYTES else None
+    if found is None:
+        quickly = _quickly(line)
+        if quickly is None:
+            return None
+        _SHAPES.learn(quickly[1])
+        found = _SHAPES.read(line)
+    return found if found is not None and id_holds(line, found.id) and _plain_rules_hold(found) else None
+
+
+def _by_shape(line: bytes) -> Envelope | None:
+    """The fields of a line that is shaped like earlier ones, checked as `_quickly` does; else None."""
+    found = _SHAPES.check(line) if len(line) <= MAX_LINE_BYTES else None
+    if found is None or not id_holds(line, found.id) or not _plain_rules_hold(found):
+        return None
+    for outcome in found.outcomes:
+        if not _told(outcome, number=outcome.failure == _NULL, row=outcome.row != _NULL):
+            return None
+    return typing.cast("Envelope", found)
 
 
 def read_line(line: bytes) -> Record:
@@ -108,7 +153,7 @@ def _quickly(line: bytes) -> tuple[Envelope, dict[str, Any]] | None:
             # Written again it has to be the same bytes: nothing stands twice, and every reader reads the same.
             if _WRITE.encode(value) == line or canonical(value) == line:
                 found: Any = msgspec.convert(value, _record())
-                if found.schema == SCHEMA and found.version == VERSION and _rules_hold(found):
+                if _rules_hold(found):
                     return typing.cast("Envelope", found), value
         except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError, RecursionError):
             pass
@@ -135,14 +180,8 @@ class ReadBySchema:
         self.session_sha256 = record.session_sha256
 
 
-def _shallow(value: object, depth: int) -> bool:
-    """Whether nothing is nested deeper, of what the annotations leave open."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth > 0 and all(_shallow(item, depth - 1) for item in inner if isinstance(item, dict | list))
-
-
 def _usual(value: object) -> bool:
-    """Whether it is no deeper than records usually are: a fraction of the time that `_shallow` takes to say so."""
+    """Whether it is no deeper than records usually are: a fraction of the time that `shallow` takes to say so."""
     try:
         msgspec.convert({"value": value}, _usual_json())
     except msgspec.ValidationError:
@@ -166,15 +205,16 @@ def _nested(depth: int) -> Any:
 
 
 @cache
-def _rules() -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _rules() -> tuple[tuple[str, Callable[[str], object]], ...]:
     """The patterns of the schema for the fields of a record itself."""
     schema = load_schema(SCHEMA_FILE)
-    found = []
+    found: list[tuple[str, Callable[[str], object]]] = []
     for name, rule in schema["properties"].items():
         reference = rule.get("$ref", "").rpartition("/")[2]
         pattern = rule.get("pattern") or schema["$defs"].get(reference, {}).get("pattern")
         if pattern:
-            found.append((name, re.compile(pattern)))
+            search = re.compile(pattern).search
+            found.append((name, search if name in _ALWAYS_OTHERS else lru_cache(_VALUES_KEPT)(search)))
     return tuple(found)
 
 
@@ -185,22 +225,39 @@ def samples_hold(samples: Iterable[Sequence[int]]) -> bool:
 
 def _rules_hold(record: Any) -> bool:
     """What annotations cannot say; whoever breaks one of these is read again by the schema, which has the words."""
-    run = record.run
-    counts = (run.round, run.order, run.repeat, run.attempt - 1)
-    samples = [outcome.samples_ns for outcome in record.outcomes if outcome.samples_ns]
     opened = [record.container, record.gate, [outcome.row for outcome in record.outcomes]]
     return (
-        all(pattern.search(getattr(record, name)) for name, pattern in _rules())
+        _plain_rules_hold(record)
+        and bool(record.run.cells)
+        and all(_told(o, number=o.failure is None, row=o.row is not None) for o in record.outcomes)
+        and (_usual(opened) or shallow(opened, MAX_DEPTH))
+    )
+
+
+def _plain_rules_hold(record: Any) -> bool:
+    """Of the fields that are plain values, here and in its run and outcomes."""
+    run = record.run
+    counts = (run.round, run.order, run.repeat, run.attempt - 1)
+    return (
+        record.schema == SCHEMA
+        and record.version == VERSION
+        and all(matches(getattr(record, name)) for name, matches in _rules())
         and min(counts) >= 0
         and max(counts) < MOST
-        and bool(run.cells and record.outcomes)
+        and bool(record.outcomes)
+        and bool(record.protocol and run.key)
         and 0 <= (record.load_before or 0) <= 1
         and record.kill_stage in KILL_STAGES
         and len(record.diagnosis) <= MAX_DIAGNOSIS
         and 0 <= record.duration_ns < LARGEST
-        and samples_hold(samples)
-        and (_usual(opened) or _shallow(opened, MAX_DEPTH))
+        and samples_hold([outcome.samples_ns for outcome in record.outcomes if outcome.samples_ns])
+        and all(outcome.cell for outcome in record.outcomes)
     )
+
+
+def _told(outcome: Any, *, number: bool, row: bool) -> bool:
+    """Whether an outcome has samples and a row, or a failure and no samples."""
+    return bool(outcome.samples_ns and row) if number else not outcome.samples_ns
 
 
 @cache

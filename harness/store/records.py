@@ -21,6 +21,9 @@ from harness.store.sessions import Session, stored, write_session
 from harness.values.record import Record
 
 
+_BUFFER = 1024**2
+
+
 def _attempt(record: Record) -> tuple[str, int, int]:
     """What a run is made once under."""
     return record.run.key, record.run.round, record.run.attempt
@@ -28,6 +31,18 @@ def _attempt(record: Record) -> tuple[str, int, int]:
 
 def _attempt_text(record: Record) -> str:
     return f"run {record.run.key[:12]}, round {record.run.round}, attempt {record.run.attempt}"
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines that end with a line feed, without it; none where there is no file."""
+    try:
+        file = path.open("rb", buffering=_BUFFER)
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line[:-1]
 
 
 def _cut_torn_line(path: Path) -> str:
@@ -141,15 +156,10 @@ class RecordStore:
                 left out; `repair` removes it.
         """
         path = self.path(machine)
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return ()
         records: dict[str, Record] = {}
         # Two starts that know nothing of each other, merged later, can both have a first attempt.
         places: dict[tuple[str, str, int, int], int] = {}
-        whole = lines[:-1]
-        for number, text in enumerate(whole, start=1):
+        for number, text in enumerate(_whole_lines(path), start=1):
             try:
                 record = line(text)
                 place = (record.session, *_attempt(record))

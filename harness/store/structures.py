@@ -40,15 +40,16 @@ def structure(kind: type, extra: tuple[tuple[str, type], ...] = ()) -> type:
     members: list[Any] = list(extra)
     for field in fields(kind):
         if field.default is not MISSING:
-            members.append((field.name, _converted(hints[field.name]), field.default))
+            members.append((field.name, converted(hints[field.name]), field.default))
         elif field.default_factory is not MISSING:
-            members.append((field.name, _converted(hints[field.name]), msgspec.field(default_factory=dict)))
+            members.append((field.name, converted(hints[field.name]), msgspec.field(default_factory=dict)))
         else:
-            members.append((field.name, _converted(hints[field.name])))
+            members.append((field.name, converted(hints[field.name])))
     return msgspec.defstruct(kind.__name__, members, forbid_unknown_fields=True, kw_only=True, gc=False)
 
 
-def _converted(kind: Any) -> Any:
+def converted(kind: Any) -> Any:
+    """The annotation with the structure of each dataclass in it instead of the dataclass."""
     if kind is object or kind is Any:
         return Any
     if is_dataclass(kind):
@@ -57,7 +58,7 @@ def _converted(kind: Any) -> Any:
     if origin is None:
         return kind
     if origin in {Union, types.UnionType}:
-        return Union[tuple(_converted(argument) for argument in arguments)]  # noqa: UP007 - of what is known at run time
+        return Union[tuple(converted(argument) for argument in arguments)]  # noqa: UP007 - of what is known at run time
     if origin is tuple:
-        return tuple[_converted(arguments[0]), ...]  # type: ignore[misc] # likewise
-    return dict[str, _converted(arguments[1])]  # type: ignore[misc] # likewise
+        return tuple[converted(arguments[0]), ...]  # type: ignore[misc] # likewise
+    return dict[str, converted(arguments[1])]  # type: ignore[misc] # likewise

@@ -38,9 +38,9 @@ HOMES = {
     "numpy": ("harness/artifacts", "harness/analysis/prediction.py"),
     "matplotlib": ("harness/report/writers/svg.py",),
     "msgspec": (
+        "harness/store/line_shapes.py",
         "harness/store/quick_check.py",
         "harness/store/structures.py",
-        "harness/store/used_fields.py",
         "harness/analysis/kept_results.py",
     ),
     "duckdb": ("harness/analysis/columns",),

@@ -40,8 +40,8 @@ def test_the_usual_depth_is_a_shortcut_and_no_other_rule(levels: int, wrap: Call
     value: Any = "][" * 3
     for _ in range(levels):
         value = wrap(value)
-    assert quick_check._shallow(value, levels)
-    assert not quick_check._shallow(value, levels - 1)
+    assert quick_check.shallow(value, levels)
+    assert not quick_check.shallow(value, levels - 1)
     assert quick_check._usual(value) == (levels <= quick_check._USUAL_DEPTH)
 
 
@@ -67,6 +67,8 @@ def test_a_changed_byte_is_found_out() -> None:
         check_line(changed)
 
 
+OUTCOME = next(o for line in LINES for o in json.loads(line)["outcomes"] if o["failure"] is None)
+FAILURE = {"phase": "load", "reason": "load", "detail": "", "remedy": ""}
 WRONG: list[tuple[str, dict[str, Any]]] = [
     ("of another type", {"duration_ns": "1"}),
     ("of another type", {"software": 1}),
@@ -75,6 +77,11 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("a session that is none", {"session": "yesterday"}),
     ("a share above one", {"load_before": 1.5}),
     ("no outcome", {"outcomes": []}),
+    ("neither number nor failure", {"outcomes": [{**OUTCOME, "samples_ns": []}]}),
+    ("a number without its row", {"outcomes": [{**OUTCOME, "row": None}]}),
+    ("a number and a failure", {"outcomes": [{**OUTCOME, "failure": FAILURE}]}),
+    ("a cell without a name", {"outcomes": [{**OUTCOME, "cell": ""}]}),
+    ("no protocol", {"protocol": ""}),
     ("an unknown end", {"kill_stage": "axe"}),
     ("more than a number holds", {"duration_ns": 2**63}),
 ]

@@ -1,0 +1,199 @@
+"""Lines recognised by the shape of one that was checked: a hundred thousand records differ in little but numbers.
+
+A line of which every byte was checked leaves its shape: which fields it has in which order, their types, and which
+parts of it are much the same in other records, such as cells, proofs and the log. The next line is read by that shape
+and written again by it. Where the bytes are the same it has these fields, each once, and no other; its parts are taken as
+bytes, and each content of one is checked once.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import cache, lru_cache
+from typing import Any, Union
+
+import msgspec
+
+from harness.store.record_line import canonical
+from harness.store.structures import converted, other_types
+from harness.values.record import Outcome, Record, Run
+
+MOST_SHAPES = 8
+"""Kept at a time, of lines and of rows: one for each version of the program and of llama-bench, and kind of run."""
+MOST_LEARNED = 64
+"""Ever: rows of strangers can differ in every line, and to learn one takes as long as reading many."""
+_CONTENTS_KEPT = 4096
+"""Of each part: the cells of a run are the same in each round."""
+_LARGE_PART = 16 * 1024
+"""Bytes from which on a part is read each time: telemetry is never twice the same."""
+MAX_DEPTH = 16
+MAX_ROW_FIELDS = 256
+_PLAIN = {str, int, float, bool}
+_FLAT = str | int | float | bool | None
+
+_ANY = msgspec.json.Decoder()
+_WRITE = msgspec.json.Encoder()
+_WRITE_SORTED = msgspec.json.Encoder(order="sorted")
+
+
+class ShapeError(ValueError):
+    """A line, or a part of one, that has to be read another way, which says what is wrong with it if anything is."""
+
+
+class LineShapes:
+    """The shapes of the lines seen so far, the last one used first."""
+
+    def __init__(self) -> None:
+        self._decoders: list[Callable[[bytes], Any]] = []
+        self._rows = _RowShapes()
+        self._learned = 0
+
+    def read(self, line: bytes) -> Any:
+        """A line by its fields, parts as bytes that are not looked at; None where no shape fits."""
+        for place, decode in enumerate(self._decoders):
+            try:
+                found = decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                continue
+            if place:
+                self._decoders.insert(0, self._decoders.pop(place))
+            return found
+        return None
+
+    def check(self, line: bytes) -> Any:
+        """A line by its fields, every byte of it looked at; None where it has to be read another way."""
+        found = self.read(line)
+        if found is None or _WRITE.encode(found) != line:
+            return None
+        try:
+            for name, read in found.PARTS:
+                read(bytes(getattr(found, name)))
+            CELLS(bytes(found.run.cells))
+            for outcome in found.outcomes:
+                for name, read in outcome.PARTS:
+                    read(bytes(getattr(outcome, name)))
+                if not self._rows.hold(bytes(outcome.row)):
+                    return None
+        except ShapeError:
+            return None
+        return found
+
+    def learn(self, value: Mapping[str, Any]) -> None:
+        """Take the shape of the JSON of a record that was checked in full."""
+        if self._learned < MOST_LEARNED:
+            self._learned += 1
+            self._decoders.insert(0, msgspec.json.Decoder(_line(value)).decode)
+            del self._decoders[MOST_SHAPES:]
+
+
+@cache
+def part(kind: type, name: str) -> Callable[[bytes], Any]:
+    """What reads the value of a field of a dataclass from its bytes, and looks at each of them.
+
+    It raises ShapeError where they are not what this program writes.
+    """
+    kept = lru_cache(_CONTENTS_KEPT)(lambda data: _read_part(kind, name, data))
+
+    def read(data: bytes) -> Any:
+        return kept(data) if len(data) < _LARGE_PART else _read_part(kind, name, data)
+
+    return read
+
+
+def _read_part(kind: type, name: str, data: bytes) -> Any:
+    strictly, read = _part_decoders(kind, name)
+    try:
+        value = _ANY.decode(data)
+        if (_WRITE_SORTED.encode(value) == data or canonical(value) == data) and shallow(value, MAX_DEPTH):
+            strictly(data)
+            return read(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError, RecursionError) as error:
+        raise ShapeError(str(error)) from error
+    raise ShapeError(f"{name} is spelled otherwise than this program does")
+
+
+@cache
+def _part_decoders(kind: type, name: str) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    """One that refuses unknown fields, and one that makes the values of the house."""
+    hint = typing.get_type_hints(kind)[name]
+    strictly, read = (msgspec.json.Decoder(each, dec_hook=other_types) for each in (converted(hint), hint))
+    return strictly.decode, read.decode
+
+
+def shallow(value: object, depth: int) -> bool:
+    """Whether nothing is nested deeper."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(shallow(item, depth - 1) for item in inner if isinstance(item, dict | list))
+
+
+class _RowShapes:
+    """Rows as llama-bench prints them: the fields of a build in the order of the alphabet, all of them plain."""
+
+    def __init__(self) -> None:
+        self._decoders: list[Callable[[bytes], Any]] = []
+        self._learned = 0
+
+    def hold(self, data: bytes) -> bool:
+        """Whether it is JSON as this program writes it, of an allowed depth."""
+        for decode in self._decoders:
+            try:
+                if _WRITE.encode(decode(data)) == data:
+                    return True
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                continue
+        try:
+            value = _ANY.decode(data)
+            if not shallow(value, MAX_DEPTH) or (_WRITE_SORTED.encode(value) != data and canonical(value) != data):
+                return False
+        except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError, RecursionError):
+            return False
+        self._learn(value)
+        return value is None or isinstance(value, dict)
+
+    def _learn(self, value: object) -> None:
+        if self._learned < MOST_LEARNED and isinstance(value, dict) and len(value) <= MAX_ROW_FIELDS:
+            self._learned += 1
+            # Names of strangers are no identifiers.
+            names = {f"field_{place}": key for place, key in enumerate(sorted(value))}
+            try:
+                kind = msgspec.defstruct(
+                    "Row", [(name, _FLAT | list[int | float]) for name in names], rename=names, gc=False
+                )
+                self._decoders.insert(0, msgspec.json.Decoder(kind).decode)
+            except ValueError:
+                return
+            del self._decoders[MOST_SHAPES:]
+
+
+CELLS = part(Run, "cells")
+"""Of a run, the parts of which are read one by one otherwise."""
+
+
+def _line(value: Mapping[str, Any]) -> type:
+    """The structure of lines such as this one."""
+    run = _structure(Run, value["run"])
+    outcome = _structure(Outcome, value["outcomes"][0])
+    return _structure(Record, value, run=run, outcomes=tuple[outcome, ...])  # type: ignore[valid-type]
+
+
+def _structure(kind: type, value: Mapping[str, Any], **inner: Any) -> type:
+    """Fields in their order; those that are missing can be read all the same, and are not written."""
+    hints = {"schema": str, "version": int, **typing.get_type_hints(kind)}
+    own = {name: inner.get(name) or _field(hints[name]) for name in sorted(value)}
+    bytes_ = [name for name in own if own[name] is msgspec.Raw and name not in {"row", "cells"}]
+    parts = tuple((name, part(kind, name)) for name in bytes_)
+    missing = {field.name: field.default for field in fields(kind) if field.name not in own}
+    return msgspec.defstruct(
+        kind.__name__, list(own.items()), namespace={**missing, "PARTS": parts}, gc=False, forbid_unknown_fields=True
+    )
+
+
+def _field(hint: Any) -> Any:
+    """Plain values by their type, samples too, and everything else as bytes."""
+    several = typing.get_origin(hint) in {Union, types.UnionType}
+    kinds: Sequence[Any] = typing.get_args(hint) if several else (hint,)
+    plain = all(each in _PLAIN or each is type(None) for each in kinds)
+    return hint if plain or hint == tuple[int, ...] else msgspec.Raw
