@@ -1,4 +1,4 @@
-"""What a machine's records came to, as bytes: results and rows for a large report, without the records behind them.
+"""What a machine's records came to, as bytes: results for a large report, without the records behind them.
 
 Processes hand it to each other, and it is kept for the next report, which reads it faster than the records by far. It
 is used only while everything that it was computed from is the same, and never by `verify`.
@@ -11,48 +11,66 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from harness.analysis.results import CellResult, MachineResults
+from harness.analysis.results import CellResult, MachineResults, RunValue
 from harness.errors import MachineError
 from harness.store.files import make_folder, write_whole
 from harness.store.sessions import Session
 from harness.store.structures import other_types
 from harness.values.facts import ImageFacts, ModelFacts
-from harness.values.result_row import ResultRow
+from harness.values.record import Check
 
 _PACKAGE = Path(__file__).parents[1]
-_COMPUTES = ("analysis", "stats", "store", "values")
+_COMPUTES = ("analysis", "stats", "store", "values", "report/page")
 """Parts of the program that results are computed by: with another line of them, those that were kept are not used."""
 
 T = TypeVar("T")
-Unpacked = tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]
+Page = Mapping[str, Any]
+"""What the page of a report holds of a machine, as a JSON value."""
+Unpacked = tuple[tuple[MachineResults, ...], Page]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Results:
-    """Those of one matrix: sessions by id, and facts that many cells share once each."""
+    """Those of one matrix: sessions by id, and what many cells share once each."""
 
     sessions: tuple[str, ...]
     images: tuple[ImageFacts, ...]
     models: tuple[ModelFacts, ...]
+    checks: tuple[tuple[Check, ...], ...]
     image_of: tuple[int, ...]
     model_of: tuple[int, ...]
+    checks_of: tuple[int, ...]
+    runs: tuple[_Runs, ...]
     results: tuple[CellResult, ...]
     whole: MachineResults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Runs:
+    """The counted runs of a cell, a column each; sessions as places in those of the machine."""
+
+    rounds: tuple[int, ...]
+    sessions: tuple[int, ...]
+    ns_per_token: tuple[float, ...]
+    gate_passed: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Content:
     machines: tuple[_Results, ...]
-    rows: tuple[ResultRow, ...]
+    page: dict[str, Any]
 
 
-def pack(machines: Sequence[MachineResults], rows: Sequence[ResultRow]) -> bytes:
-    """The results of a machine, without what only the sections of single cells and the records themselves show."""
-    content = _Content(machines=tuple(_without_records(machine) for machine in machines), rows=tuple(rows))
+def pack(machines: Sequence[MachineResults], page: Page) -> bytes:
+    """The results of a machine, without what only the sections of single cells and the page show.
+
+    Of a cell's runs, round, session, value and gate are kept; samples, records and further metrics are on the page.
+    """
+    content = _Content(machines=tuple(_without_records(machine) for machine in machines), page=dict(page))
     return msgspec.msgpack.encode(content, enc_hook=str)
 
 
@@ -72,7 +90,7 @@ def unpack(data: bytes, sessions: Mapping[str, Session]) -> Unpacked:
     """
     try:
         found = _decoder().decode(data)
-        return tuple(_restored(results, sessions) for results in found.machines), found.rows
+        return tuple(_restored(results, sessions) for results in found.machines), found.page
     except (msgspec.MsgspecError, KeyError, IndexError) as error:
         raise ValueError(f"no results that were kept: {error}") from error
 
@@ -80,31 +98,57 @@ def unpack(data: bytes, sessions: Mapping[str, Session]) -> Unpacked:
 def _without_records(machine: MachineResults) -> _Results:
     images, image_of = _once([cell.image for cell in machine.cells])
     models, model_of = _once([cell.model for cell in machine.cells])
+    checks, checks_of = _once([cell.checks or None for cell in machine.cells])
+    sessions = {session.id: place for place, session in enumerate(machine.sessions)}
+    bare: dict[str, Any] = {"image": None, "model": None, "checks": (), "runs": (), "observed": (), "log": None}
     return _Results(
-        sessions=tuple(session.id for session in machine.sessions),
+        sessions=tuple(sessions),
         images=images,
         models=models,
+        checks=checks,
         image_of=image_of,
         model_of=model_of,
-        results=tuple(replace(cell, image=None, model=None, observed=(), log=None, argv=()) for cell in machine.cells),
+        checks_of=checks_of,
+        runs=tuple(_columns(cell.runs, sessions) for cell in machine.cells),
+        results=tuple(replace(cell, argv=(), **bare) for cell in machine.cells),
         whole=replace(machine, sessions=(), cells=(), records=()),
     )
 
 
-def _once(facts: Sequence[T | None]) -> tuple[tuple[T, ...], tuple[int, ...]]:
+def _once(values: Sequence[T | None]) -> tuple[tuple[T, ...], tuple[int, ...]]:
     """Each of these once, and the place of each among them: the last, which is that of None, where it is None."""
-    kept = {id(each): each for each in facts if each is not None}
+    kept = {id(each): each for each in values if each is not None}
     places = {key: place for place, key in enumerate(kept)}
-    return tuple(kept.values()), tuple(places.get(id(each), -1) for each in facts)
+    return tuple(kept.values()), tuple(places.get(id(each), -1) for each in values)
+
+
+def _columns(runs: Sequence[RunValue], sessions: Mapping[str, int]) -> _Runs:
+    return _Runs(
+        rounds=tuple(run.round for run in runs),
+        sessions=tuple(sessions[run.session] for run in runs),
+        ns_per_token=tuple(run.ns_per_token for run in runs),
+        gate_passed=tuple(run.gate_passed for run in runs),
+    )
 
 
 def _restored(found: _Results, sessions: Mapping[str, Session]) -> MachineResults:
-    images, models = (*found.images, None), (*found.models, None)
+    images, models, checks = (*found.images, None), (*found.models, None), (*found.checks, ())
+    shared = zip(found.image_of, found.model_of, found.checks_of, strict=True)
     cells = tuple(
-        replace(cell, image=images[image], model=models[model])
-        for cell, image, model in zip(found.results, found.image_of, found.model_of, strict=True)
+        replace(cell, image=images[image], model=models[model], checks=checks[own], runs=_rows(runs, found.sessions))
+        for cell, runs, (image, model, own) in zip(found.results, found.runs, shared, strict=True)
     )
     return replace(found.whole, sessions=tuple(sessions[key] for key in found.sessions), cells=cells)
+
+
+def _rows(runs: _Runs, sessions: Sequence[str]) -> tuple[RunValue, ...]:
+    columns = zip(runs.rounds, runs.sessions, runs.ns_per_token, runs.gate_passed, strict=True)
+    return tuple(
+        RunValue(
+            round=round_, session=sessions[session], record="", ns_per_token=value, samples_ns=(), gate_passed=passed
+        )
+        for round_, session, value, passed in columns
+    )
 
 
 @cache

@@ -2,19 +2,20 @@
 
 A record takes twenty kilobytes of memory: checks, telemetry, the row as printed. A hundred thousand of them are more
 than a machine that writes a report has. Of a large folder the records of each machine are read by a process of its own,
-which hands over the results and their rows of the table, and keeps them for the next report.
+which hands over the results and their part of the page, and keeps both for the next report.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.analysis.kept_results import ResultShelf, Unpacked, encoded, pack, program_sha256, unpack
+from harness.analysis.kept_results import Page, ResultShelf, encoded, pack, program_sha256, unpack
 from harness.analysis.results import MachineResults, no_records, read_machine
 from harness.analysis.table import rows_of
 from harness.store.quick_check import collector_paused
@@ -23,6 +24,9 @@ from harness.store.reproductions import Reproduction
 from harness.store.sessions import Session, read_sessions
 from harness.store.used_fields import read_used
 from harness.values.result_row import ResultRow
+
+PageOf = Callable[[Sequence[ResultRow], Sequence[MachineResults]], Page]
+"""What the page of a report is to hold of some machines. Other processes call it, so it is a function of a module."""
 
 LARGE = 2_000
 """Cells from which on no person reads a row for each, and no site shows a page of them: GitHub ends at half a
@@ -34,10 +38,17 @@ _BLOCK_BYTES = 1024**2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManyResults:
-    """The results of a folder and their table. `large`: without what only the sections of single cells need."""
+    """The results of a folder.
+
+    Attributes:
+        machines: of a large folder without what only the sections of single cells need.
+        rows: their table; none of a large folder, of which the page alone shows them.
+        pages: of a large folder what the page holds, by machine.
+    """
 
     machines: tuple[MachineResults, ...]
     rows: tuple[ResultRow, ...]
+    pages: tuple[Page, ...]
     large: bool
 
 
@@ -50,12 +61,14 @@ class _Job:
     report: str
     reproductions: tuple[Reproduction, ...]
     shelf: ResultShelf
+    page: PageOf
 
 
 def read_many(
     folder: Path,
     *,
     report: str,
+    page: PageOf,
     reproductions: Sequence[Reproduction] = (),
     simulated: bool = False,
     cache: Path | None = None,
@@ -77,7 +90,7 @@ def read_many(
     jobs = [
         _Job(
             folder=folder, simulated=simulated, machine=name, sessions=by_machine.get(name, {}), report=report,
-            reproductions=tuple(reproductions), shelf=ResultShelf(cache / "results" if cache else None),
+            reproductions=tuple(reproductions), page=page, shelf=ResultShelf(cache / "results" if cache else None),
         )
         for name in store.machines()
     ]  # fmt: skip
@@ -85,13 +98,16 @@ def read_many(
         raise no_records(folder)
     if large:
         size = sum(store.path(job.machine).stat().st_size for job in jobs)
-        done = [unpack(data, job.sessions) for job, data in zip(jobs, _each(jobs, size=size), strict=True)]
-    else:
-        done = [_read(job) for job in jobs]
+        found = [unpack(data, job.sessions) for job, data in zip(jobs, _each(jobs, size=size), strict=True)]
+        machines = tuple(result for own, _ in found for result in own)
+        return ManyResults(machines=machines, rows=(), pages=tuple(page for _, page in found), large=True)
+    with collector_paused():
+        read = [_read(job) for job in jobs]
     return ManyResults(
-        machines=tuple(result for machines, _ in done for result in machines),
-        rows=tuple(row for _, rows in done for row in rows),
-        large=large,
+        machines=tuple(result for own, _ in read for result in own),
+        rows=tuple(row for _, rows in read for row in rows),
+        pages=(),
+        large=False,
     )
 
 
@@ -105,15 +121,14 @@ def _each(jobs: Sequence[_Job], *, size: int) -> Iterator[bytes]:
     if size < _PARALLEL_BYTES or workers < 2:  # noqa: PLR2004 - one is not side by side
         yield from map(_packed, jobs)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # The processes end with the last machine: what they leave needs no search for cycles.
+    with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
         yield from pool.map(_packed, jobs)
 
 
-def _read(job: _Job) -> Unpacked:
-    store = RecordStore(job.folder, simulated=job.simulated)
-    with collector_paused():
-        machines = read_machine(store, job.machine, job.sessions)
-        return machines, rows_of(job.report, machines, job.reproductions)
+def _read(job: _Job) -> tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]:
+    machines = read_machine(RecordStore(job.folder, simulated=job.simulated), job.machine, job.sessions)
+    return machines, rows_of(job.report, machines, job.reproductions)
 
 
 def _packed(job: _Job) -> bytes:
@@ -125,7 +140,8 @@ def _packed(job: _Job) -> bytes:
     if found is None:
         with collector_paused():
             machines = read_machine(store, job.machine, job.sessions, line=read_used)
-            found = pack(machines, rows_of(job.report, machines, job.reproductions))
+            rows = rows_of(job.report, machines, job.reproductions)
+            found = pack(machines, job.page(rows, machines))
         job.shelf.keep(place, key, found)
     return found
 

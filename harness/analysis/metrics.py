@@ -255,8 +255,14 @@ METRICS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
 """By the measurement's name, in the order of tables; the first stands for it."""
 
 
-def run_metrics(cell: Cell, outcome: Outcome) -> dict[str, float]:
-    """What one run says of a cell, by the metric's name; without those that it does not tell."""
+def run_metrics(cell: Cell, outcome: Outcome, ns_per_token: float | None = None) -> dict[str, float]:
+    """What one run says of a cell, by the metric's name; without those that it does not tell.
+
+    Args:
+        ns_per_token: the value of the run, where it was computed before.
+    """
+    if ns_per_token is not None and cell.test.measurement == BENCH:
+        return {METRICS[BENCH][0].name: rate(ns_per_token)}
     found = {metric.name: metric.of(cell, outcome) for metric in METRICS.get(cell.test.measurement, ())}
     return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
 

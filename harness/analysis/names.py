@@ -6,9 +6,9 @@ import hashlib
 import json
 
 _SHORT = 16
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str)
 
 
 def short_hash(*parts: object) -> str:
     """Sixteen hexadecimal digits that name these values."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:_SHORT]
+    return hashlib.sha256(_ENCODER.encode(parts).encode()).hexdigest()[:_SHORT]

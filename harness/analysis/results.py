@@ -23,7 +23,7 @@ from harness.stats.intervals import (
     run_value,
     variation,
 )
-from harness.stats.trend import Trend, trend
+from harness.stats.trend import Trend, drift
 from harness.stats.verdicts import CONFIDENCE
 from harness.store.quick_check import read_line
 from harness.store.records import RecordStore
@@ -150,8 +150,8 @@ class CellResult:
 
     @property
     def drift(self) -> Trend | None:
-        """How the run values change from round to round; None below four."""
-        return trend([run.ns_per_token for run in self.runs])
+        """How the run values change from round to round, where they drift; None where they do not."""
+        return drift([run.ns_per_token for run in self.runs])
 
     @property
     def sessions(self) -> tuple[str, ...]:
@@ -279,19 +279,21 @@ def _cell_result(cell: Cell, session: Session, picked: Picked) -> CellResult:
     # A search for the largest context measures the one that it found, and only the records know which that is.
     found = (known for record, _ in by_round.values() for known in record.run.cells if known.id == cell.id)
     cell = next(found, cell) if cell.test.measurement == CONTEXT else cell
+    n_tokens = cell.test.n_tokens
     for round_, (record, outcome) in sorted(by_round.items()):
         if outcome.failure is not None:
             failures.append((round_, outcome.failure))
         elif round_ > 0:
+            value = run_value(outcome.samples_ns, n_tokens=n_tokens)
             runs.append(
                 RunValue(
                     round=round_,
                     session=record.session,
                     record=record.id,
-                    ns_per_token=run_value(outcome.samples_ns, n_tokens=cell.test.n_tokens),
+                    ns_per_token=value,
                     samples_ns=outcome.samples_ns,
                     gate_passed=bool(record.gate.get("passed", True)),
-                    metrics=run_metrics(cell, outcome),
+                    metrics=run_metrics(cell, outcome, value),
                 )
             )
     warm_up = by_round.get(0)

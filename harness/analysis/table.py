@@ -13,6 +13,7 @@ from harness.analysis.hardware import data_sheet_of
 from harness.analysis.imported import imported_rows
 from harness.analysis.names import short_hash
 from harness.analysis.results import CellResult, MachineResults, read_results
+from harness.stats.intervals import rate
 from harness.store.imports import read_imports
 from harness.store.reproductions import Conclusion, Reproduction, read_reproductions
 from harness.values.backend import BACKENDS
@@ -50,8 +51,12 @@ def rows_of(
     return tuple(rows)
 
 
-def why_not_ranked(result: CellResult) -> str:
-    """Why a result may not be put in an order, in a few words; empty where it may."""
+def why_not_ranked(result: CellResult, key: Mapping[str, object] | None = None) -> str:
+    """Why a result may not be put in an order, in a few words; empty where it may.
+
+    Args:
+        key: its comparability key, where it is known.
+    """
     if result.simulated:
         return "simulated"
     if not result.runs:
@@ -60,7 +65,7 @@ def why_not_ranked(result: CellResult) -> str:
         return "a software device"
     if result.screening:
         return "screening"
-    if dict(comparability_key(result)).get("flash_attn") == "auto":
+    if (dict(comparability_key(result)) if key is None else key).get("flash_attn") == "auto":
         return "flash attention was left to llama.cpp, and nothing says what it chose"
     proof = proof_of(result)
     return "" if proof is Proof.PROVEN else f"proof is {proof}"
@@ -76,7 +81,7 @@ def _row(
     cell, model, image, facts = result.cell, result.model, result.image, machine.machine
     metric = cell.test.kind
     key = dict(comparability_key(result))
-    interval, why_not = result.interval, why_not_ranked(result)
+    interval, why_not, proof = result.interval, why_not_ranked(result, key), proof_of(result)
     device = device_facts(facts, result.device, cell.backend)
     session = machine.latest
     counted = [records[run.record] for run in result.runs if run.record in records]
@@ -89,6 +94,7 @@ def _row(
         for found in attempt.cells
         if found.cell == cell.id
     ]
+    ns_per_token = result.ns_per_token
     return ResultRow(
         row=short_hash(session.matrix, facts.machine, cell.id, metric),
         report=report,
@@ -130,10 +136,10 @@ def _row(
         os=facts.os,
         kernel=facts.kernel,
         engine=f"{session.engine.name} {session.engine.version}",
-        value=result.tokens_per_s,
+        value=None if ns_per_token is None else rate(ns_per_token),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        ns_per_token=result.ns_per_token,
+        ns_per_token=ns_per_token,
         rounds=len(result.runs),
         rounds_planned=result.rounds_planned,
         between_cv=result.between_runs,
@@ -141,7 +147,7 @@ def _row(
         screening=result.screening,
         complete=result.complete,
         simulated=result.simulated,
-        proof=str(proof_of(result)),
+        proof=str(proof),
         confidence=result.confidence,
         run_rounds=tuple(run.round for run in result.runs),
         run_sessions=tuple(run.session for run in result.runs),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harness.analysis.results import CellResult, MachineResults
 from harness.store.reproductions import Reproduction
@@ -16,7 +18,7 @@ class ReportData:
     Attributes:
         name: of the folder.
         machines: none where there are imported rows alone.
-        table: a row for each result; imported ones come last.
+        page: what the page holds of every result, as columns; imported ones come last.
         large: too many cells for a row each: the results are without what only such rows would show.
     """
 
@@ -24,7 +26,7 @@ class ReportData:
     machines: tuple[MachineResults, ...]
     reproductions: tuple[Reproduction, ...] = ()
     imported: tuple[ResultRow, ...] = ()
-    table: tuple[ResultRow, ...] = ()
+    page: Mapping[str, Any] | None = None
     large: bool = False
 
     @property

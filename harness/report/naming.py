@@ -25,10 +25,10 @@ def vendor(machine: MachineResults, result: CellResult) -> str:
 def contender(machine: MachineResults, result: CellResult) -> str:
     """Device and backend: `Radeon RX 7900 XTX, Vulkan`; a device in software is called that."""
     device = result.device
-    if not result.argv:
+    if not result.argv and not result.runs:
         # Nothing of it ran: what the matrix calls the device is one that others of its machine name.
         asked = (result.cell.backend, result.cell.device)
-        likes = (c.device for c in machine.cells if c.argv and (c.cell.backend, c.cell.device) == asked)
+        likes = (c.device for c in machine.cells if (c.argv or c.runs) and (c.cell.backend, c.cell.device) == asked)
         device = next(likes, device)
     return f"{device}{' (software)' if result.software else ''}, {words.backend(result.cell)}"
 

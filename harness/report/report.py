@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from harness.analysis.imported import imported_rows
 from harness.analysis.many import read_many
 from harness.report.data import ReportData
 from harness.report.page import build
-from harness.report.page.columns import samples_of
+from harness.report.page.columns import columns, joined, of_machines, samples_of
 from harness.report.sections import SECTIONS, imported
 from harness.report.writers import markdown
 from harness.store.files import write_whole
@@ -83,14 +83,21 @@ def read_data(folder: Path, *, simulated: bool = False, name: str = "", cache: P
     reproductions = read_reproductions(folder)
     called = name or folder.name
     if rows and not any((folder / "records").glob("*.jsonl")):
-        return ReportData(name=called, machines=(), reproductions=reproductions, imported=rows, table=rows)
-    found = read_many(folder, report=called, reproductions=reproductions, simulated=simulated, cache=cache)
+        page = columns(rows, {})
+        return ReportData(name=called, machines=(), reproductions=reproductions, imported=rows, page=page)
+    found = read_many(
+        folder, report=called, page=of_machines, reproductions=reproductions, simulated=simulated, cache=cache
+    )
+    if found.large:
+        page = joined((*found.pages, columns(rows, {})))
+    else:
+        page = columns((*found.rows, *rows), samples_of(found.machines))
     return ReportData(
         name=called,
         machines=found.machines,
         reproductions=reproductions,
         imported=rows,
-        table=(*found.rows, *rows),
+        page=page,
         large=found.large,
     )
 
@@ -106,15 +113,22 @@ def render_report(
     Raises:
         InputError: there are no records, or they are damaged.
     """
-    # It takes half a second and 40 MB, which a machine that measures must not pay before its report is written.
-    from harness.report.writers import svg  # noqa: PLC0415
-
     with collector_paused():
         data = read_data(folder, simulated=simulated, name=name, cache=cache)
         blocks = report_blocks(data)
-    charts = {markdown.chart_path(block): svg.write(block) for block in blocks if isinstance(block, Chart)}
-    page = build.write(blocks, data.table, samples_of(data), picture=lambda chart: charts[markdown.chart_path(chart)])
+    charts = _drawn([block for block in blocks if isinstance(block, Chart)])
+    page = build.write(blocks, data.page or {}, picture=lambda chart: charts[markdown.chart_path(chart)])
     return {**charts, build.PAGE: page, REPORT: markdown.write(blocks)}
+
+
+def _drawn(charts: Sequence[Chart]) -> dict[str, str]:
+    """Each chart by its path in the folder."""
+    if not charts:
+        return {}
+    # It takes half a second and 40 MB, which a machine that measures must not pay before its report is written.
+    from harness.report.writers import svg  # noqa: PLC0415
+
+    return {markdown.chart_path(chart): svg.write(chart) for chart in charts}
 
 
 def write_report(folder: Path, *, simulated: bool = False, cache: Path | None = None) -> Path:

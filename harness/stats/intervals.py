@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, quantiles
+from statistics import median, quantiles
 
 NS_PER_S = 1e9
 _FENCE = 1.5
@@ -84,9 +84,10 @@ def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> Int
 def variation(values: Sequence[float]) -> float | None:
     """Coefficient of variation: standard deviation (n - 1) over mean; None below two values."""
     # Exactly rounded sums: `statistics.stdev` computes in fractions, which takes twenty times as long.
-    if len(values) < 2 or not (mean := fmean(values)):  # noqa: PLR2004 - one value does not vary
+    count = len(values)
+    if count < 2 or not (mean := math.fsum(values) / count):  # noqa: PLR2004 - one value does not vary
         return None
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)) / mean
+    return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (count - 1)) / mean
 
 
 def beyond_fences(values: Sequence[float]) -> int:

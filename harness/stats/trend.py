@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -41,13 +42,31 @@ def trend(values: Sequence[float]) -> Trend | None:
     middle = median(values) if values else 0
     if len(values) < FEWEST or not middle:
         return None
+    return _along(values, middle, _mann_kendall(values))
+
+
+def drift(values: Sequence[float]) -> Trend | None:
+    """The trend of values that drift; None where they do not, which is known before the slope is."""
+    middle = median(values) if values else 0
+    if len(values) < FEWEST or not middle or (p := _mann_kendall(values)) > LEVEL:
+        return None
+    found = _along(values, middle, p)
+    return found if found.drifts else None
+
+
+def _along(values: Sequence[float], middle: float, p: float) -> Trend:
     slope = median((values[j] - values[i]) / (j - i) for i, j in combinations(range(len(values)), 2))
-    return Trend(slope=slope, change=slope * (len(values) - 1) / middle, p=_mann_kendall(values))
+    return Trend(slope=slope, change=slope * (len(values) - 1) / middle, p=p)
 
 
 def _mann_kendall(values: Sequence[float]) -> float:
     count = len(values)
-    score = sum((values[j] > values[i]) - (values[j] < values[i]) for i, j in combinations(range(count), 2))
+    score, before = 0, list[float]()
+    for value in values:
+        # Of those before it: how many are smaller, less how many are larger.
+        place = bisect_left(before, value)
+        score += place - (len(before) - bisect_right(before, value))
+        before.insert(place, value)
     if len(set(values)) == count:
         # The score is pairs - 2 x inversions, whose distribution over all orders is known.
         pairs = count * (count - 1) // 2

@@ -2,8 +2,8 @@
 
 A line of which every byte was checked leaves its shape: which fields it has in which order, their types, and which
 parts of it are much the same in other records, such as cells, proofs and the log. The next line is read by that shape
-and written again by it. Where the bytes are the same it has these fields, each once, and no other; its parts are taken as
-bytes, and each content of one is checked once.
+and written again by it. Where the bytes are the same it has these fields, each once, and no other; its parts are taken
+as bytes, and each content of one is checked once.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from harness.store.redaction import Redaction
 from harness.store.sessions import Session, stored, write_session
 from harness.values.record import Record
 
-
 _BUFFER = 1024**2
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
+from typing import Any
 
-from harness.report.page.columns import Samples, columns, packed, unpacked
+from harness.report.page.columns import packed, unpacked
 from harness.report.writers import html
 from harness.values.block import Block, Chart, Heading, Note, Paragraph
-from harness.values.result_row import ResultRow
 
 PAGE = "index.html"
 _HERE = Path(__file__).parent
@@ -61,14 +61,12 @@ anything; it can be kept and passed on as one file.</p></footer>
 """)
 
 
-def write(
-    blocks: Sequence[Block], rows: Sequence[ResultRow], samples: Samples, *, picture: Callable[[Chart], str]
-) -> str:
+def write(blocks: Sequence[Block], content: Mapping[str, Any], *, picture: Callable[[Chart], str]) -> str:
     """The whole page.
 
     Args:
         blocks: those of the report; what stands before its second part comes before the table of all results.
-        rows: all results. samples: of their runs.
+        content: all results, as columns.
         picture: draws a chart as SVG.
     """
     lead, rest = _parts(blocks)
@@ -83,7 +81,7 @@ def write(
         style=style,
         script_hash=_hash(script),
         style_hash=_hash(style),
-        payload=packed(columns(rows, samples)),
+        payload=packed(content),
     )
 
 

@@ -6,10 +6,12 @@ import base64
 import json
 import shlex
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
-from harness.report.data import ReportData
+from harness.analysis.results import MachineResults
 from harness.stats.digits import with_interval
 from harness.stats.intervals import Interval
 from harness.values.backend import BACKENDS, VENDOR_TITLES
@@ -31,15 +33,25 @@ NUMBERS = (
     "energy_j_per_token", "temperature_c",
 )  # fmt: skip
 """Columns of numbers: null where there is none."""
+RUNS = ("count", "round", "session", "record", "value", "samples")
+RUN_TEXTS = ("session", "record")
+"""Of the columns of runs: those that are numbers into `texts`."""
 FLAGS = ("rankable", "screening", "simulated", "higher_is_better")
+
+_MUCH, _QUICKLY = 1024**2, 2
+"""Bytes from which on they are compressed at a level that takes a fifth of the time, and leaves a twentieth more."""
+
+_KEPT = 4096
+"""Commands and settings that many rows share."""
 
 Samples = Mapping[tuple[str, str], tuple[int, ...]]
 """The samples of a run in ns, by record and cell."""
 
 
-def samples_of(data: ReportData) -> dict[tuple[str, str], tuple[int, ...]]:
-    """The samples of all counted runs of a report."""
-    return {(run.record, result.cell.id): run.samples_ns for _, result in data.rows() for run in result.runs}
+def samples_of(machines: Iterable[MachineResults]) -> dict[tuple[str, str], tuple[int, ...]]:
+    """The samples of all counted runs."""
+    results = (result for machine in machines for result in machine.cells)
+    return {(run.record, result.cell.id): run.samples_ns for result in results for run in result.runs}
 
 
 def columns(rows: Sequence[ResultRow], samples: Samples) -> dict[str, Any]:
@@ -53,13 +65,12 @@ def columns(rows: Sequence[ResultRow], samples: Samples) -> dict[str, Any]:
     def number(text: str) -> int:
         return numbers.setdefault(text, len(numbers))
 
-    shown = [_texts(row) for row in rows]
     found: dict[str, Any] = {"format": FORMAT, "length": len(rows)}
-    found["text_columns"] = {name: [number(texts[name]) for texts in shown] for name in TEXTS}
+    found["text_columns"] = {name: [number(text) for text in _texts(rows, name)] for name in TEXTS}
     found["number_columns"] = {name: [_number(row, name) for row in rows] for name in NUMBERS}
     found["flags"] = {name: [int(getattr(row, name)) for row in rows] for name in FLAGS}
     found["groups"] = {row.group: dict(row.key) for row in rows}
-    runs: dict[str, list[Any]] = {name: [] for name in ("count", "round", "session", "record", "value", "samples")}
+    runs: dict[str, list[Any]] = {name: [] for name in RUNS}
     differences: list[int] = []
     for row in rows:
         runs["count"].append(len(row.run_values_ns))
@@ -77,9 +88,37 @@ def columns(rows: Sequence[ResultRow], samples: Samples) -> dict[str, Any]:
     return found
 
 
+def of_machines(rows: Sequence[ResultRow], machines: Sequence[MachineResults]) -> dict[str, Any]:
+    """The columns of some machines, which `joined` puts together with those of others."""
+    return columns(rows, samples_of(machines))
+
+
+def joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The columns of all rows from those of some each: the same as if they had been made at once, texts elsewhere."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    numbers: dict[str, int] = {}
+    found = columns((), {})
+    for part in parts:
+        places = [numbers.setdefault(text, len(numbers)) for text in part["texts"]]
+        found["length"] += part["length"]
+        for name, column in found["text_columns"].items():
+            column.extend([places[text] for text in part["text_columns"][name]])
+        for kind in ("number_columns", "flags"):
+            for name, column in found[kind].items():
+                column.extend(part[kind][name])
+        found["groups"].update(part["groups"])
+        for name, column in found["runs"].items():
+            own = part["runs"][name]
+            column.extend([places[text] for text in own] if name in RUN_TEXTS else own)
+    found["texts"] = list(numbers)
+    return found
+
+
 def packed(content: Mapping[str, Any]) -> str:
     """JSON, deflated, in base64: what `DecompressionStream` of browsers reads."""
-    return base64.b64encode(zlib.compress(_json(content).encode(), level=9)).decode()
+    data = _json(content).encode()
+    return base64.b64encode(zlib.compress(data, level=9 if len(data) < _MUCH else _QUICKLY)).decode()
 
 
 def unpacked(text: str) -> str:
@@ -105,25 +144,27 @@ def _number(row: ResultRow, name: str) -> float | int | None:
     return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
-def _texts(row: ResultRow) -> dict[str, str]:
-    texts = {name: str(getattr(row, name, "")) for name in TEXTS}
-    build = f"b{row.build_number}" if row.build_number is not None else ""
+def _texts(rows: Sequence[ResultRow], name: str) -> Iterator[str]:
+    """A column of texts: what is shown of some, and of others the field as it is."""
+    shown = _SHOWN.get(name)
+    return map(shown, rows) if shown else map(str, map(attrgetter(name), rows))
+
+
+def _vendor(row: ResultRow) -> str:
+    return VENDOR_TITLES.get(row.vendor, row.vendor) or "Unknown"
+
+
+def _backend(row: ResultRow) -> str:
     backend = BACKENDS[row.backend].title if row.backend in BACKENDS else row.backend
-    return texts | {
-        "vendor": VENDOR_TITLES.get(row.vendor, row.vendor) or "Unknown",
-        "backend": backend + (f" ({row.image})" if row.image not in {"", row.backend} else ""),
-        "model": row.model_title,
-        "settings": _settings(row),
-        "build": " ".join(part for part in (build, row.build_commit) if part),
-        "failure": ": ".join(part for part in (row.failure_reason, row.failure_detail) if part),
-        "argv": shlex.join(row.argv),
-        "measured": row.first_utc[:10],
-        "matrix": row.report,
-        "shown": _shown(row),
-    }
+    return backend + (f" ({row.image})" if row.image not in {"", row.backend} else "")
 
 
-def _shown(row: ResultRow) -> str:
+def _build(row: ResultRow) -> str:
+    build = f"b{row.build_number}" if row.build_number is not None else ""
+    return " ".join(part for part in (build, row.build_commit) if part)
+
+
+def _rate(row: ResultRow) -> str:
     if row.value is None:
         return ""
     interval = None
@@ -134,10 +175,31 @@ def _shown(row: ResultRow) -> str:
 
 def _settings(row: ResultRow) -> str:
     """The parameters that are not the harness's defaults, and the label."""
-    found = [f"#{row.label}"] if row.label else []
-    for name, value in row.params.items():
+    return _settings_in_words(row.label, row.backend, tuple(row.params.items()))
+
+
+@lru_cache(_KEPT)
+def _settings_in_words(label: str, backend: str, params: tuple[tuple[str, object], ...]) -> str:
+    found = [f"#{label}"] if label else []
+    for name, value in params:
         parameter = PARAMETERS.get(name)
-        default = 0 if name == "n_gpu_layers" and row.backend == "cpu" else parameter.default if parameter else None
+        default = 0 if name == "n_gpu_layers" and backend == "cpu" else parameter.default if parameter else None
         if value != default:
             found.append(f"{parameter.short if parameter else name} {value}")
     return ", ".join(found)
+
+
+_command = lru_cache(_KEPT)(shlex.join)
+_SHOWN: Mapping[str, Callable[[ResultRow], str]] = {
+    "vendor": _vendor,
+    "backend": _backend,
+    "model": lambda row: row.model_title,
+    "settings": _settings,
+    "build": _build,
+    "failure": lambda row: ": ".join(part for part in (row.failure_reason, row.failure_detail) if part),
+    "argv": lambda row: _command(row.argv),
+    "measured": lambda row: row.first_utc[:10],
+    "matrix": lambda row: row.report,
+    "shown": _rate,
+}
+"""Texts that are not a field of a row as it is."""

@@ -116,9 +116,9 @@ def _reservations(shown: Sequence[Standing]) -> list[Block]:
         called = naming.names(standing.rows)
         paired = standing.ahead is not None and standing.ahead.arms.paired
         for name, (_, result) in [] if paired else list(zip(called, standing.rows, strict=True))[:2]:
-            if result.drift is not None and result.drift.drifts:
+            if (drift := result.drift) is not None:
                 test = result.cell.test.name
-                drifting.append(f"{name}, {test} ({100 * result.drift.change:+.1f} % in the time for a token)")
+                drifting.append(f"{name}, {test} ({100 * drift.change:+.1f} % in the time for a token)")
     notes: list[Block] = []
     if apart:
         which = "; ".join(

@@ -67,7 +67,7 @@ def _drifts(data: ReportData) -> tuple[Block, ...]:
     """The cells that became steadily slower or faster from round to round."""
     rows = data.rows()
     tried = ((machine, cell, cell.drift) for machine, cell in rows if not cell.screening)
-    found = [(machine, cell, drift) for machine, cell, drift in tried if drift is not None and drift.drifts]
+    found = [(machine, cell, drift) for machine, cell, drift in tried if drift is not None]
     if not found:
         return ()
     names = [

@@ -20,7 +20,7 @@ def row(model: str, test: str, *, source: str, value: float = 10.0, **more: obje
 
 
 def rendered(*rows: ResultRow) -> tuple[object, ...]:
-    return imported.render(ReportData(name="r", machines=(), imported=rows, table=rows))
+    return imported.render(ReportData(name="r", machines=(), imported=rows))
 
 
 def test_what_a_source_shares_is_said_once_above_its_table():

@@ -1,14 +1,26 @@
 """A report of more cells than a person reads: what they come to, and nothing of a cell that is not on the page."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.analysis import many
+from harness.analysis.results import read_results
+from harness.analysis.table import read_rows
 from harness.report import report
-from harness.report.page.columns import samples_of
+from harness.report.page.columns import RUN_TEXTS, TEXTS, columns, joined, samples_of
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+
+
+def plainly(page: Mapping[str, Any]) -> dict[str, Any]:
+    """What a page holds, with each text in its place."""
+    texts = page["texts"]
+    shown = {name: [texts[i] for i in page["text_columns"][name]] for name in TEXTS}
+    runs = page["runs"] | {name: [texts[i] for i in page["runs"][name]] for name in RUN_TEXTS}
+    return {**page, "texts": sorted(texts), "text_columns": shown, "runs": runs}
 
 
 def test_machines_are_read_side_by_side_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,8 +38,9 @@ def test_a_large_one_has_the_same_table_and_samples_and_says_what_it_leaves_out(
     large = report.read_data(GOLDEN / folder)
     assert not small.large
     assert large.large
-    assert large.table == small.table
-    assert samples_of(large) == samples_of(small)
+    assert small.page is not None
+    assert large.page is not None
+    assert plainly(large.page) == plainly(small.page)
 
     monkeypatch.setattr(report, "MOST_ROWS", 1)
     text = report.render_report(GOLDEN / folder)[report.REPORT]
@@ -48,3 +61,13 @@ def test_a_large_folder_keeps_no_record(monkeypatch: pytest.MonkeyPatch) -> None
         assert now.sessions == was.sessions
         assert [cell.image for cell in now.cells] == [cell.image for cell in was.cells]
         assert [cell.model for cell in now.cells] == [cell.model for cell in was.cells]
+
+
+def test_parts_of_a_page_join_to_what_is_made_at_once() -> None:
+    rows = read_rows(GOLDEN / "two-machines")
+    samples = samples_of(read_results(GOLDEN / "two-machines"))
+    at_once, middle = columns(rows, samples), len(rows) // 2
+    found = joined([columns(rows[:middle], samples), columns(rows[middle:], samples), columns((), {})])
+    assert plainly(found) == plainly(at_once)
+    assert joined([at_once]) == at_once
+    assert joined([]) == columns((), {})

@@ -28,7 +28,7 @@ def no_picture(chart: Chart) -> str:
 @pytest.fixture(scope="module")
 def content(four_machines: ReportData):
     rows = rows_of("many", four_machines.machines)
-    return rows, columns(rows, samples_of(four_machines))
+    return rows, columns(rows, samples_of(four_machines.machines))
 
 
 def test_every_column_has_a_value_for_every_row(content) -> None:
@@ -43,7 +43,7 @@ def test_every_column_has_a_value_for_every_row(content) -> None:
 
 def test_samples_come_back_as_they_were(content, four_machines: ReportData) -> None:
     rows, found = content
-    samples, runs, at = samples_of(four_machines), found["runs"], 0
+    samples, runs, at = samples_of(four_machines.machines), found["runs"], 0
     position = 0
     for row, count in zip(rows, runs["count"], strict=True):
         for place in range(count):
@@ -70,19 +70,20 @@ def test_a_value_without_samples_is_kept(content) -> None:
 
 
 def test_the_policy_names_the_hashes_of_what_is_there(content, four_machines: ReportData) -> None:
-    rows, _ = content
-    text = build.write([Heading(level=1, text="T")], rows, samples_of(four_machines), picture=no_picture)
+    _, found = content
+    text = build.write([Heading(level=1, text="T")], found, picture=no_picture)
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policy
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", text)
-    assert text == build.write([Heading(level=1, text="T")], rows, samples_of(four_machines), picture=no_picture)
+    assert text == build.write([Heading(level=1, text="T")], found, picture=no_picture)
 
 
 def test_pages_are_compared_by_what_they_hold(content, four_machines: ReportData) -> None:
-    rows, _ = content
-    first = build.write([], rows, samples_of(four_machines), picture=no_picture)
-    other = build.write([], (replace(rows[0], value=1.0), *rows[1:]), samples_of(four_machines), picture=no_picture)
+    rows, found = content
+    first = build.write([], found, picture=no_picture)
+    changed = columns((replace(rows[0], value=1.0), *rows[1:]), samples_of(four_machines.machines))
+    other = build.write([], changed, picture=no_picture)
     assert build.comparable(first) != build.comparable(other)
     assert '"format":1' in build.comparable(first)
 

@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from harness.analysis.table import rows_of
 from harness.report.data import ReportData
 from harness.report.page import build
-from harness.report.page.columns import samples_of
+from harness.report.page.columns import columns, samples_of
 from harness.report.report import report_blocks
 from harness.report.writers import svg
 from harness.stats.paired import compare_paired
@@ -31,7 +31,7 @@ def page_of(data: ReportData, *, real: bool = True) -> str:
     if real:
         # As if it had been measured: what is simulated is never compared.
         rows = tuple(replace(r, simulated=False, rankable=r.value is not None, why_not="") for r in rows)
-    return build.write(report_blocks(data), rows, samples_of(data), picture=svg.write)
+    return build.write(report_blocks(data), columns(rows, samples_of(data.machines)), picture=svg.write)
 
 
 @pytest.fixture(scope="module")
