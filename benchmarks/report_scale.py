@@ -102,7 +102,8 @@ def write_machine(folder: Path, number: int, pattern: Json, records: list[Json])
     dice = random.Random(number)
     session = session_of(number, pattern)
     machine = session["machine"]["machine"]
-    (folder / "sessions" / f"{machine}-{session['id']}.json").write_text(json.dumps(session))
+    text = json.dumps(session, indent=1, ensure_ascii=False) + "\n"
+    (folder / "sessions" / f"{machine}-{session['id']}.json").write_text(text, encoding="utf-8")
     groups = [session["cells"][i : i + 2] for i in range(0, len(session["cells"]), 2)]
     models = {model["name"]: model["sha256"] for model in session["models"]}
     speed = {cell["id"]: dice.uniform(2e5, 4e7) for cell in session["cells"]}

@@ -16,12 +16,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from harness.analysis.results import CellResult, MachineResults, RunValue
+from harness.analysis.validity import InvalidRun
 from harness.errors import MachineError
 from harness.store.files import make_folder, write_whole
 from harness.store.sessions import Session
 from harness.store.structures import other_types
+from harness.values.cell import Cell
 from harness.values.facts import ImageFacts, ModelFacts
-from harness.values.record import Check
+from harness.values.failure import Failure
+from harness.values.record import Beside, Check
 
 _PACKAGE = Path(__file__).parents[1]
 _COMPUTES = ("analysis", "stats", "store", "values", "report/page")
@@ -44,9 +47,28 @@ class _Results:
     image_of: tuple[int, ...]
     model_of: tuple[int, ...]
     checks_of: tuple[int, ...]
-    runs: tuple[_Runs, ...]
-    results: tuple[CellResult, ...]
+    cells: tuple[_Cell, ...]
     whole: MachineResults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """The result of a cell. `cell`: None where it is the one that the newest plan has under this id."""
+
+    id: str
+    cell: Cell | None
+    device: str
+    runs: _Runs
+    failures: tuple[tuple[int, Failure], ...]
+    rounds_planned: int
+    confidence: float
+    screening: bool
+    software: bool
+    simulated: bool
+    invalid: tuple[InvalidRun, ...]
+    set_aside: int
+    n_devices: int
+    beside: tuple[Beside, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +122,7 @@ def _without_records(machine: MachineResults) -> _Results:
     models, model_of = _once([cell.model for cell in machine.cells])
     checks, checks_of = _once([cell.checks or None for cell in machine.cells])
     sessions = {session.id: place for place, session in enumerate(machine.sessions)}
-    bare: dict[str, Any] = {"image": None, "model": None, "checks": (), "runs": (), "observed": (), "log": None}
+    plan = _plan(machine.sessions)
     return _Results(
         sessions=tuple(sessions),
         images=images,
@@ -109,9 +131,31 @@ def _without_records(machine: MachineResults) -> _Results:
         image_of=image_of,
         model_of=model_of,
         checks_of=checks_of,
-        runs=tuple(_columns(cell.runs, sessions) for cell in machine.cells),
-        results=tuple(replace(cell, argv=(), **bare) for cell in machine.cells),
+        cells=tuple(_kept(result, plan, sessions) for result in machine.cells),
         whole=replace(machine, sessions=(), cells=(), records=()),
+    )
+
+
+def _plan(sessions: Sequence[Session]) -> dict[str, Cell]:
+    return {cell.id: cell for session in sessions for cell in session.cells}
+
+
+def _kept(result: CellResult, plan: Mapping[str, Cell], sessions: Mapping[str, int]) -> _Cell:
+    return _Cell(
+        id=result.cell.id,
+        cell=None if plan.get(result.cell.id) == result.cell else result.cell,
+        device=result.device,
+        runs=_columns(result.runs, sessions),
+        failures=result.failures,
+        rounds_planned=result.rounds_planned,
+        confidence=result.confidence,
+        screening=result.screening,
+        software=result.software,
+        simulated=result.simulated,
+        invalid=result.invalid,
+        set_aside=result.set_aside,
+        n_devices=result.n_devices,
+        beside=result.beside,
     )
 
 
@@ -132,13 +176,34 @@ def _columns(runs: Sequence[RunValue], sessions: Mapping[str, int]) -> _Runs:
 
 
 def _restored(found: _Results, sessions: Mapping[str, Session]) -> MachineResults:
+    own = tuple(sessions[key] for key in found.sessions)
     images, models, checks = (*found.images, None), (*found.models, None), (*found.checks, ())
     shared = zip(found.image_of, found.model_of, found.checks_of, strict=True)
+    plan = _plan(own)
     cells = tuple(
-        replace(cell, image=images[image], model=models[model], checks=checks[own], runs=_rows(runs, found.sessions))
-        for cell, runs, (image, model, own) in zip(found.results, found.runs, shared, strict=True)
+        CellResult(
+            cell=plan[kept.id] if kept.cell is None else kept.cell,
+            image=images[image],
+            model=models[model],
+            device=kept.device,
+            runs=_rows(kept.runs, found.sessions),
+            failures=kept.failures,
+            rounds_planned=kept.rounds_planned,
+            confidence=kept.confidence,
+            screening=kept.screening,
+            software=kept.software,
+            simulated=kept.simulated,
+            checks=checks[check],
+            log=None,
+            argv=(),
+            invalid=kept.invalid,
+            set_aside=kept.set_aside,
+            n_devices=kept.n_devices,
+            beside=kept.beside,
+        )
+        for kept, (image, model, check) in zip(found.cells, shared, strict=True)
     )
-    return replace(found.whole, sessions=tuple(sessions[key] for key in found.sessions), cells=cells)
+    return replace(found.whole, sessions=own, cells=cells)
 
 
 def _rows(runs: _Runs, sessions: Sequence[str]) -> tuple[RunValue, ...]:

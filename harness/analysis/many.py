@@ -122,8 +122,21 @@ def _each(jobs: Sequence[_Job], *, size: int) -> Iterator[bytes]:
         yield from map(_packed, jobs)
         return
     # The processes end with the last machine: what they leave needs no search for cycles.
-    with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
-        yield from pool.map(_packed, jobs)
+    with ProcessPoolExecutor(workers, initializer=_begin, initargs=(tuple(jobs),)) as pool:
+        yield from pool.map(_packed_at, range(len(jobs)))
+
+
+_JOBS: list[_Job] = []
+"""In a process beside others: what there is to do. It has them from the start: to be sent each takes long."""
+
+
+def _begin(jobs: Sequence[_Job]) -> None:
+    gc.disable()
+    _JOBS[:] = jobs
+
+
+def _packed_at(place: int) -> bytes:
+    return _packed(_JOBS[place])
 
 
 def _read(job: _Job) -> tuple[tuple[MachineResults, ...], tuple[ResultRow, ...]]:

@@ -47,8 +47,13 @@ def superseded(
         sessions: all of them by id, those of other matrix files too.
     """
     groups: dict[tuple[str, str], list[tuple[Record, Outcome]]] = {}
+    called: dict[int, dict[str, str]] = {}
+    records = tuple(records)
     for record in records:
-        names = {cell.id: cell.planned_id for cell in record.run.cells}
+        # The cells of a run are mostly one object in all its rounds.
+        names = called.get(id(record.run.cells))
+        if names is None:
+            names = called[id(record.run.cells)] = {cell.id: cell.planned_id for cell in record.run.cells}
         for outcome in record.outcomes:
             name = names.get(outcome.cell, outcome.cell)
             plan = planned.get(name)

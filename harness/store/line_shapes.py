@@ -11,7 +11,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import cache, lru_cache
 from typing import Any, Union
 
@@ -180,15 +180,16 @@ def _line(value: Mapping[str, Any]) -> type:
 
 
 def _structure(kind: type, value: Mapping[str, Any], **inner: Any) -> type:
-    """Fields in their order; those that are missing can be read all the same, and are not written."""
+    """Fields in their order; what is missing, and what the dataclass computes, can be read all the same."""
     hints = {"schema": str, "version": int, **typing.get_type_hints(kind)}
     own = {name: inner.get(name) or _field(hints[name]) for name in sorted(value)}
-    bytes_ = [name for name in own if own[name] is msgspec.Raw and name not in {"row", "cells"}]
-    parts = tuple((name, part(kind, name)) for name in bytes_)
-    missing = {field.name: field.default for field in fields(kind) if field.name not in own}
-    return msgspec.defstruct(
-        kind.__name__, list(own.items()), namespace={**missing, "PARTS": parts}, gc=False, forbid_unknown_fields=True
-    )
+    raw = [name for name in own if own[name] is msgspec.Raw and name not in {"row", "cells"}]
+    more: dict[str, Any] = {"PARTS": tuple((name, part(kind, name)) for name in raw)}
+    for field in fields(kind):
+        if field.name not in own:
+            more[field.name] = {} if field.default is MISSING else field.default
+    more |= {name: each for name, each in vars(kind).items() if isinstance(each, property)}
+    return msgspec.defstruct(kind.__name__, list(own.items()), namespace=more, gc=False, forbid_unknown_fields=True)
 
 
 def _field(hint: Any) -> Any:

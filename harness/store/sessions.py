@@ -7,13 +7,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.errors import InputError
-from harness.formats.strict_json import JsonError, loads
+from harness.formats.strict_json import MAX_BYTES, MAX_DEPTH, JsonError, loads
 from harness.store.codec import CodecError, decode, encode
 from harness.store.files import write_whole
 from harness.store.redaction import Redaction
-from harness.store.structures import built
+from harness.store.structures import built, read_indented, sorted_json
 from harness.values.cell import Cell
 from harness.values.facts import EngineFacts, ImageFacts, MachineFacts, ModelFacts
 from harness.values.roof import Roof
@@ -140,18 +141,50 @@ def read_session(path: Path) -> Session:
     Raises:
         InputError: it is no session of this program, or was changed.
     """
+    return read_session_bytes(path.read_bytes(), where=str(path))
+
+
+def read_session_bytes(data: bytes, *, where: str) -> Session:
+    """The session of a file with this content.
+
+    Args:
+        where: what errors call the file.
+
+    Raises:
+        InputError: it is no session of this program, or was changed.
+    """
     try:
-        data = loads(path.read_bytes())
-        if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
-            raise CodecError("this is no session of this program")  # noqa: TRY301 - one way out for all
-        if (version := data.pop("version", None)) != VERSION:
-            raise CodecError(f"session version {version!r} is not {VERSION}: update the harness")  # noqa: TRY301
-        given = data.pop("content_sha256", None)
-        session = built(Session, data) or decode(Session, data)
-        if given is not None and given != content_sha256({"schema": SCHEMA, "version": version, **data}):
-            raise CodecError("its content is not what its hash says: it was changed")  # noqa: TRY301
+        found = read_indented(data, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+        return _session(loads(data) if found is None else found)
     except (JsonError, CodecError) as error:
         raise InputError(
-            str(error), where=str(path), remedy="Restore the file from where it was copied from, or remove it."
+            str(error), where=where, remedy="Restore the file from where it was copied from, or remove it."
         ) from error
+
+
+def as_written(data: bytes) -> bytes:
+    """A session's file as this program writes it, whoever wrote it.
+
+    Raises:
+        JsonError: it is no JSON.
+    """
+    if read_indented(data, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH) is not None:
+        return data
+    return json.dumps(loads(data), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _session(data: Any) -> Session:
+    if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
+        raise CodecError("this is no session of this program")
+    if (version := data.pop("version", None)) != VERSION:
+        raise CodecError(f"session version {version!r} is not {VERSION}: update the harness")
+    given = data.pop("content_sha256", None)
+    session = built(Session, data) or decode(Session, data)
+    if given is not None and not _hash_holds({"schema": SCHEMA, "version": version, **data}, given):
+        raise CodecError("its content is not what its hash says: it was changed")
     return session
+
+
+def _hash_holds(content: Mapping[str, object], given: object) -> bool:
+    # What is the same content is the same text in every writer, but for numbers at the edge and lone surrogates.
+    return hashlib.sha256(sorted_json(content)).hexdigest() == given or content_sha256(content) == given

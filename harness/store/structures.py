@@ -15,6 +15,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import msgspec
 
 T = TypeVar("T")
+_SORTED = msgspec.json.Encoder(order="sorted")
 
 
 def built(kind: type[T], data: Any) -> T | None:
@@ -24,6 +25,26 @@ def built(kind: type[T], data: Any) -> T | None:
         return msgspec.convert(data, kind, dec_hook=other_types)
     except (msgspec.ValidationError, OverflowError):
         return None
+
+
+def read_indented(data: bytes, *, max_bytes: int, max_depth: int) -> Any:
+    """The JSON of a file that is, byte for byte, as `json.dumps(indent=1)` writes it; None where it is not.
+
+    So nothing stands twice in it, and every reader reads the same: `strict_json` says the same in ten times the time.
+    """
+    if len(data) > max_bytes or b"\n" + b" " * (max_depth + 1) in data:
+        return None
+    try:
+        value = msgspec.json.decode(data)
+        again = msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
+        return None
+    return value if again == data else None
+
+
+def sorted_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces."""
+    return _SORTED.encode(value)
 
 
 def other_types(kind: type, value: Any) -> Any:

@@ -7,18 +7,21 @@ a report needs to know that none was changed since, which is its hash, and that 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from harness.store.line_shapes import CELLS, ShapeError
 from harness.store.quick_check import read_line, used_line
-from harness.values.record import Outcome, Record, Run
+from harness.values.record import Record
 
-_NOT_USED = ("container", "environment")
-"""Parts of a record that nothing is computed from; nor is anything from its rows, and from how it ended."""
+NOT_USED = ("container", "environment")
+"""Parts of a record that nothing is computed from; nor is anything from its rows."""
 
 
 def read_used(line: bytes) -> Record:
-    """The record of a line without its rows as printed, container, environment, diagnosis and how it ended.
+    """The record of a line without its rows as printed, container and environment.
+
+    Returns:
+        Something with the fields of a record. It is none of the dataclass: to make one takes as long as all the rest.
 
     Raises:
         ValueError: it is no record that this program reads; the message says what is wrong with it.
@@ -26,51 +29,25 @@ def read_used(line: bytes) -> Record:
     found = used_line(line)
     if found is not None:
         try:
-            return _record(found)
+            return _filled(found)
         except ShapeError:
             pass
     return _without_the_rest(read_line(line))
 
 
-def _record(found: Any) -> Record:
+def _filled(found: Any) -> Record:
+    """The line with the values of its parts instead of their bytes."""
+    for name, read in found.PARTS:
+        setattr(found, name, read(bytes(getattr(found, name))) if name not in NOT_USED else {})
     run = found.run
-    parts = {name: read(bytes(getattr(found, name))) for name, read in found.PARTS if name not in _NOT_USED}
-    return Record(
-        id=found.id,
-        protocol=found.protocol,
-        matrix=found.matrix,
-        matrix_sha256=found.matrix_sha256,
-        machine=found.machine,
-        session=found.session,
-        run=Run(
-            key=run.key,
-            round=run.round,
-            order=run.order,
-            attempt=run.attempt,
-            cells=CELLS(bytes(run.cells)),
-            repeat=run.repeat,
-        ),
-        backend=found.backend,
-        device=found.device,
-        image=found.image,
-        model_sha256=found.model_sha256,
-        outcomes=tuple(_outcome(outcome) for outcome in found.outcomes),
-        started_utc=found.started_utc,
-        ended_utc=found.ended_utc,
-        duration_ns=found.duration_ns,
-        software=found.software,
-        simulated=found.simulated,
-        session_sha256=found.session_sha256,
-        **parts,
-    )
-
-
-def _outcome(found: Any) -> Outcome:
-    parts = {name: read(bytes(getattr(found, name))) for name, read in found.PARTS}
-    return Outcome(cell=found.cell, samples_ns=found.samples_ns, **parts)
+    run.cells = CELLS(bytes(run.cells))
+    for outcome in found.outcomes:
+        for name, read in outcome.PARTS:
+            setattr(outcome, name, read(bytes(getattr(outcome, name))))
+        outcome.row = None
+    return cast("Record", found)
 
 
 def _without_the_rest(record: Record) -> Record:
     outcomes = tuple(replace(outcome, row=None) for outcome in record.outcomes)
-    ending: dict[str, Any] = {"exit_code": None, "kill_stage": None, "oom_killed": False, "load_before": None}
-    return replace(record, outcomes=outcomes, environment={}, container={}, diagnosis="", **ending)
+    return replace(record, outcomes=outcomes, environment={}, container={})
