@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,6 +32,7 @@ _COMPUTES = ("analysis", "stats", "store", "values", "report/page")
 """Parts of the program that results are computed by: with another line of them, those that were kept are not used."""
 
 T = TypeVar("T")
+_NO_METRICS: Mapping[str, float] = MappingProxyType({})
 Page = Mapping[str, Any]
 """What the page of a report holds of a machine, as a JSON value."""
 Unpacked = tuple[tuple[MachineResults, ...], Page]
@@ -210,7 +212,13 @@ def _rows(runs: _Runs, sessions: Sequence[str]) -> tuple[RunValue, ...]:
     columns = zip(runs.rounds, runs.sessions, runs.ns_per_token, runs.gate_passed, strict=True)
     return tuple(
         RunValue(
-            round=round_, session=sessions[session], record="", ns_per_token=value, samples_ns=(), gate_passed=passed
+            round=round_,
+            session=sessions[session],
+            record="",
+            ns_per_token=value,
+            samples_ns=(),
+            gate_passed=passed,
+            metrics=_NO_METRICS,
         )
         for round_, session, value, passed in columns
     )

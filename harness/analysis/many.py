@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -25,14 +26,30 @@ from harness.store.sessions import Session, read_sessions
 from harness.store.used_fields import read_used
 from harness.values.result_row import ResultRow
 
-PageOf = Callable[[Sequence[ResultRow], Sequence[MachineResults]], Page]
-"""What the page of a report is to hold of some machines. Other processes call it, so it is a function of a module."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageMaker:
+    """What the page of a large report holds.
+
+    Attributes:
+        of: some machines; briefly, where there are too many runs for their samples to be on the page. Other processes
+            call it, so it is a function of a module.
+        join: all of them, one after the other.
+    """
+
+    of: Callable[[Sequence[ResultRow], Sequence[MachineResults], bool], Page]
+    join: Callable[[Iterable[Page]], Page]
+
 
 LARGE = 2_000
 """Cells from which on no person reads a row for each, and no site shows a page of them: GitHub ends at half a
 megabyte."""
+MANY_RUNS = 400_000
+"""Runs of cells from which on a page leaves their samples out: with five each it would be larger than 17 MB."""
 _PARALLEL_BYTES = 16 * 1024**2
 """From this size on, machines are read side by side: starting processes takes a while too."""
+_AHEAD = 3
+"""Machines for each process that are begun before the first of them is taken."""
 _BLOCK_BYTES = 1024**2
 
 
@@ -43,13 +60,14 @@ class ManyResults:
     Attributes:
         machines: of a large folder without what only the sections of single cells need.
         rows: their table; none of a large folder, of which the page alone shows them.
-        pages: of a large folder what the page holds, by machine.
+        page: of a large folder what the page holds. brief: which is without samples.
     """
 
     machines: tuple[MachineResults, ...]
     rows: tuple[ResultRow, ...]
-    pages: tuple[Page, ...]
-    large: bool
+    page: Page | None = None
+    large: bool = False
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +79,15 @@ class _Job:
     report: str
     reproductions: tuple[Reproduction, ...]
     shelf: ResultShelf
-    page: PageOf
+    page_of: Callable[[Sequence[ResultRow], Sequence[MachineResults], bool], Page]
+    brief: bool
 
 
 def read_many(
     folder: Path,
     *,
     report: str,
-    page: PageOf,
+    pages: PageMaker,
     reproductions: Sequence[Reproduction] = (),
     simulated: bool = False,
     cache: Path | None = None,
@@ -86,11 +105,13 @@ def read_many(
     by_machine: dict[str, dict[str, Session]] = {}
     for key, session in sessions.items():
         by_machine.setdefault(session.machine.machine, {})[key] = session
-    large = _cells(sessions.values()) >= LARGE
+    rounds = _planned(sessions.values())
+    large, brief = len(rounds) >= LARGE, sum(rounds.values()) > MANY_RUNS
+    shelf = ResultShelf(cache / "results" if cache else None)
     jobs = [
         _Job(
             folder=folder, simulated=simulated, machine=name, sessions=by_machine.get(name, {}), report=report,
-            reproductions=tuple(reproductions), page=page, shelf=ResultShelf(cache / "results" if cache else None),
+            reproductions=tuple(reproductions), page_of=pages.of, brief=brief, shelf=shelf,
         )
         for name in store.machines()
     ]  # fmt: skip
@@ -98,22 +119,27 @@ def read_many(
         raise no_records(folder)
     if large:
         size = sum(store.path(job.machine).stat().st_size for job in jobs)
-        found = [unpack(data, job.sessions) for job, data in zip(jobs, _each(jobs, size=size), strict=True)]
-        machines = tuple(result for own, _ in found for result in own)
-        return ManyResults(machines=machines, rows=(), pages=tuple(page for _, page in found), large=True)
+        machines: list[MachineResults] = []
+
+        def pages_of() -> Iterator[Page]:
+            for job, data in zip(jobs, _each(jobs, size=size), strict=True):
+                own, page = unpack(data, job.sessions)
+                machines.extend(own)
+                yield page
+
+        page = pages.join(pages_of())
+        return ManyResults(machines=tuple(machines), rows=(), page=page, large=True, brief=brief)
     with collector_paused():
         read = [_read(job) for job in jobs]
     return ManyResults(
         machines=tuple(result for own, _ in read for result in own),
         rows=tuple(row for _, rows in read for row in rows),
-        pages=(),
-        large=False,
     )
 
 
-def _cells(sessions: Iterable[Session]) -> int:
-    """How many cells were planned, on all machines together."""
-    return len({(s.machine.machine, s.matrix, cell.id) for s in sessions for cell in s.cells})
+def _planned(sessions: Iterable[Session]) -> dict[tuple[str, str, str], int]:
+    """How many rounds were planned of each cell, on all machines."""
+    return {(s.machine.machine, s.matrix, cell.id): s.rounds for s in sessions for cell in s.cells}
 
 
 def _each(jobs: Sequence[_Job], *, size: int) -> Iterator[bytes]:
@@ -123,7 +149,12 @@ def _each(jobs: Sequence[_Job], *, size: int) -> Iterator[bytes]:
         return
     # The processes end with the last machine: what they leave needs no search for cycles.
     with ProcessPoolExecutor(workers, initializer=_begin, initargs=(tuple(jobs),)) as pool:
-        yield from pool.map(_packed_at, range(len(jobs)))
+        # Not all at once: what is done waits in memory for those before it.
+        ahead = deque(pool.submit(_packed_at, place) for place in range(min(len(jobs), _AHEAD * workers)))
+        for place in range(len(jobs)):
+            yield ahead.popleft().result()
+            if place + _AHEAD * workers < len(jobs):
+                ahead.append(pool.submit(_packed_at, place + _AHEAD * workers))
 
 
 _JOBS: list[_Job] = []
@@ -154,7 +185,7 @@ def _packed(job: _Job) -> bytes:
         with collector_paused():
             machines = read_machine(store, job.machine, job.sessions, line=read_used)
             rows = rows_of(job.report, machines, job.reproductions)
-            found = pack(machines, job.page(rows, machines))
+            found = pack(machines, job.page_of(rows, machines, job.brief))
         job.shelf.keep(place, key, found)
     return found
 
@@ -162,7 +193,7 @@ def _packed(job: _Job) -> bytes:
 def _key(job: _Job, path: Path) -> str:
     """Everything that results depend on, hashed."""
     own = tuple(r for r in job.reproductions if r.first_machine == job.machine)
-    said = (program_sha256(), job.report, job.simulated, tuple(job.sessions.values()), own)
+    said = (program_sha256(), job.report, job.simulated, job.brief, tuple(job.sessions.values()), own)
     found = hashlib.sha256(encoded(said))
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):

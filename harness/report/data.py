@@ -19,6 +19,7 @@ class ReportData:
         name: of the folder.
         machines: none where there are imported rows alone.
         page: what the page holds of every result, as columns; imported ones come last.
+        brief: too many runs for their samples to be on the page.
         large: too many cells for a row each: the results are without what only such rows would show.
     """
 
@@ -28,6 +29,7 @@ class ReportData:
     imported: tuple[ResultRow, ...] = ()
     page: Mapping[str, Any] | None = None
     large: bool = False
+    brief: bool = False
 
     @property
     def several(self) -> bool:

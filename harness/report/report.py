@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from harness.analysis.imported import imported_rows
-from harness.analysis.many import read_many
+from harness.analysis.many import PageMaker, read_many
 from harness.report.data import ReportData
 from harness.report.page import build
 from harness.report.page.columns import columns, joined, of_machines, samples_of
@@ -39,13 +40,13 @@ def report_blocks(data: ReportData) -> tuple[Block, ...]:
     sections = [SECTIONS[name] for name in OF_LARGE] if data.large else list(SECTIONS.values())
     blocks = tuple(block for section in sections for block in section(data))
     if data.large:
-        blocks = _shortened(blocks, len(data.rows()))
+        blocks = _shortened(blocks, len(data.rows()), brief=data.brief)
     if not any(cell.simulated for _, cell in data.rows()):
         return blocks
     return tuple(_marked(block) for block in blocks)
 
 
-def _shortened(blocks: tuple[Block, ...], cells: int) -> tuple[Block, ...]:
+def _shortened(blocks: tuple[Block, ...], cells: int, *, brief: bool) -> tuple[Block, ...]:
     """The blocks of a large report: what is left out is said, at its beginning and under each table that was cut."""
     found: list[Block] = []
     for block in blocks:
@@ -54,9 +55,11 @@ def _shortened(blocks: tuple[Block, ...], cells: int) -> tuple[Block, ...]:
             found += [replace(block, rows=block.rows[:MOST_ROWS]), Note(kind="note", text=f"And {left:,} more rows.")]
         else:
             found.append(block)
+    its = "the values of its runs" if brief else "its samples"
     text = (
-        f"{cells:,} results are too many for tables to be read: here is what they come to. Each one, with its samples "
+        f"{cells:,} results are too many for tables to be read: here is what they come to. Each one, with {its} "
         "and its command, is in index.html beside this file; `invoke export` writes all of them."
+        + (" Samples are in the records." if brief else "")
     )
     return (found[0], Note(kind="note", text=text), *found[1:])
 
@@ -85,13 +88,9 @@ def read_data(folder: Path, *, simulated: bool = False, name: str = "", cache: P
     if rows and not any((folder / "records").glob("*.jsonl")):
         page = columns(rows, {})
         return ReportData(name=called, machines=(), reproductions=reproductions, imported=rows, page=page)
-    found = read_many(
-        folder, report=called, page=of_machines, reproductions=reproductions, simulated=simulated, cache=cache
-    )
-    if found.large:
-        page = joined((*found.pages, columns(rows, {})))
-    else:
-        page = columns((*found.rows, *rows), samples_of(found.machines))
+    pages = PageMaker(of=of_machines, join=lambda pages: joined(chain(pages, [columns(rows, {})])))
+    found = read_many(folder, report=called, pages=pages, reproductions=reproductions, simulated=simulated, cache=cache)
+    page = found.page if found.large else columns((*found.rows, *rows), samples_of(found.machines))
     return ReportData(
         name=called,
         machines=found.machines,
@@ -99,6 +98,7 @@ def read_data(folder: Path, *, simulated: bool = False, name: str = "", cache: P
         imported=rows,
         page=page,
         large=found.large,
+        brief=found.brief,
     )
 
 

@@ -14,7 +14,7 @@ from harness.formats.strict_json import MAX_BYTES, MAX_DEPTH, JsonError, loads
 from harness.store.codec import CodecError, decode, encode
 from harness.store.files import write_whole
 from harness.store.redaction import Redaction
-from harness.store.structures import built, read_indented, sorted_json
+from harness.store.structures import built, built_once, plain_json, read_indented, sorted_json
 from harness.values.cell import Cell
 from harness.values.facts import EngineFacts, ImageFacts, MachineFacts, ModelFacts
 from harness.values.roof import Roof
@@ -179,10 +179,17 @@ def _session(data: Any) -> Session:
     if (version := data.pop("version", None)) != VERSION:
         raise CodecError(f"session version {version!r} is not {VERSION}: update the harness")
     given = data.pop("content_sha256", None)
-    session = built(Session, data) or decode(Session, data)
+    session = _built(data) or decode(Session, data)
     if given is not None and not _hash_holds({"schema": SCHEMA, "version": version, **data}, given):
         raise CodecError("its content is not what its hash says: it was changed")
     return session
+
+
+def _built(data: dict[str, Any]) -> Session | None:
+    """The session; its cells are one object in all sessions that plan the same."""
+    cells = built_once(tuple[Cell, ...], plain_json(data.get("cells")))
+    found = built(Session, {**data, "cells": []}) if cells is not None else None
+    return replace(found, cells=cells) if found is not None else None
 
 
 def _hash_holds(content: Mapping[str, object], given: object) -> bool:

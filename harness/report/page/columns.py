@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import shlex
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from harness.analysis.results import MachineResults
 from harness.stats.digits import with_interval
 from harness.stats.intervals import Interval
+from harness.store.structures import plain_json
 from harness.values.backend import BACKENDS, VENDOR_TITLES
 from harness.values.cell import PARAMETERS
 from harness.values.result_row import ResultRow
@@ -41,6 +41,7 @@ FLAGS = ("rankable", "screening", "simulated", "higher_is_better")
 _MUCH, _QUICKLY = 1024**2, 2
 """Bytes from which on they are compressed at a level that takes a fifth of the time, and leaves a twentieth more."""
 
+_BRIEF_DIGITS = 5
 _KEPT = 4096
 """Commands and settings that many rows share."""
 
@@ -54,8 +55,11 @@ def samples_of(machines: Iterable[MachineResults]) -> dict[tuple[str, str], tupl
     return {(run.record, result.cell.id): run.samples_ns for result in results for run in result.runs}
 
 
-def columns(rows: Sequence[ResultRow], samples: Samples) -> dict[str, Any]:
+def columns(rows: Sequence[ResultRow], samples: Samples, *, brief: bool = False) -> dict[str, Any]:
     """What the page holds, as a JSON value.
+
+    Args:
+        brief: without samples, and without the records that they are of: the values of runs are there alone, rounded.
 
     `groups` are the comparability keys by their short hashes. The runs of row `i` follow those of the rows before it,
     as many as `runs.count[i]`; the samples likewise, each but the first of a run as the difference to the one before.
@@ -75,12 +79,12 @@ def columns(rows: Sequence[ResultRow], samples: Samples) -> dict[str, Any]:
     for row in rows:
         runs["count"].append(len(row.run_values_ns))
         for place, value in enumerate(row.run_values_ns):
-            own = samples.get((row.run_records[place], row.cell), ())
+            own = samples.get((row.run_records[place], row.cell), ()) if not brief else ()
             runs["round"].append(row.run_rounds[place])
             runs["session"].append(number(row.run_sessions[place]))
-            runs["record"].append(number(row.run_records[place][:RECORD_DIGITS]))
+            runs["record"].append(number("" if brief else row.run_records[place][:RECORD_DIGITS]))
             # Where the samples are there, the page computes the value from them.
-            runs["value"].append(None if own else value)
+            runs["value"].append(None if own else float(f"{value:.{_BRIEF_DIGITS}g}") if brief else value)
             runs["samples"].append(len(own))
             differences += [b - a for a, b in zip((0, *own), own, strict=False)]
     found["runs"] = {**runs, "differences_ns": differences}
@@ -88,15 +92,13 @@ def columns(rows: Sequence[ResultRow], samples: Samples) -> dict[str, Any]:
     return found
 
 
-def of_machines(rows: Sequence[ResultRow], machines: Sequence[MachineResults]) -> dict[str, Any]:
+def of_machines(rows: Sequence[ResultRow], machines: Sequence[MachineResults], brief: bool) -> dict[str, Any]:  # noqa: FBT001 - as read_many calls it
     """The columns of some machines, which `joined` puts together with those of others."""
-    return columns(rows, samples_of(machines))
+    return columns(rows, {} if brief else samples_of(machines), brief=brief)
 
 
-def joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def joined(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The columns of all rows from those of some each: the same as if they had been made at once, texts elsewhere."""
-    if len(parts) == 1:
-        return dict(parts[0])
     numbers: dict[str, int] = {}
     found = columns((), {})
     for part in parts:
@@ -117,7 +119,7 @@ def joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def packed(content: Mapping[str, Any]) -> str:
     """JSON, deflated, in base64: what `DecompressionStream` of browsers reads."""
-    data = _json(content).encode()
+    data = plain_json(content)
     return base64.b64encode(zlib.compress(data, level=9 if len(data) < _MUCH else _QUICKLY)).decode()
 
 
@@ -131,10 +133,6 @@ def unpacked(text: str) -> str:
         return zlib.decompress(base64.b64decode(text, validate=True)).decode()
     except zlib.error as error:
         raise ValueError(str(error)) from error
-
-
-def _json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _number(row: ResultRow, name: str) -> float | int | None:

@@ -234,7 +234,8 @@
       if (runs.length) panel.append(samples(i, runs));
       if (d.text("argv", i)) panel.append(make("h3", "The process in the container"), make("pre", d.text("argv", i), { tabindex: 0 }));
       if (runs.length) {
-        const again = `./bench reproduce reports/${d.text("matrix", i)} --of ${d.text("machine", i)} --record ${runs[0].record}`;
+        const one = runs[0].record ? `--record ${runs[0].record}` : `--only "${d.text("cell", i)}"`;
+        const again = `./bench reproduce reports/${d.text("matrix", i)} --of ${d.text("machine", i)} ${one}`;
         panel.append(make("h3", "Measure it again"), make("pre", again, { tabindex: 0 }));
       }
       history.replaceState(null, "", `#row=${d.text("row", i)}`);
@@ -242,8 +243,11 @@
     }
 
     function samples(i, runs) {
-      const part = make("div");
-      part.append(make("h3", "Its runs"), make("p", `Records in records/${d.text("machine", i)}.jsonl, by the beginning of their id. The first sample of a run does not count.`));
+      const part = make("div"), file = `records/${d.text("machine", i)}.jsonl`;
+      const told = runs[0].record
+        ? `Records in ${file}, by the beginning of their id. The first sample of a run does not count.`
+        : `Their samples are in ${file}: there are too many of them for this page.`;
+      part.append(make("h3", "Its runs"), make("p", told));
       const table = make("table"), head = make("tr");
       for (const title of ["Round", "Record", "ns per token", "Samples, ms"]) head.append(make("th", title, { scope: "col" }));
       table.append(head);
