@@ -86,8 +86,8 @@ def read_data(folder: Path, *, simulated: bool = False, name: str = "", cache: P
     reproductions = read_reproductions(folder)
     called = name or folder.name
     if rows and not any((folder / "records").glob("*.jsonl")):
-        page = columns(rows, {})
-        return ReportData(name=called, machines=(), reproductions=reproductions, imported=rows, page=page)
+        alone = columns(rows, {})
+        return ReportData(name=called, machines=(), reproductions=reproductions, imported=rows, page=alone)
     pages = PageMaker(of=of_machines, join=lambda pages: joined(chain(pages, [columns(rows, {})])))
     found = read_many(folder, report=called, pages=pages, reproductions=reproductions, simulated=simulated, cache=cache)
     page = found.page if found.large else columns((*found.rows, *rows), samples_of(found.machines))

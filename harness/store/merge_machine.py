@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.errors import InputError
 from harness.formats.strict_json import loads
@@ -151,17 +151,42 @@ def _place(found: Any, where: tuple[int, int], extent: tuple[int, int], index: _
     index.places.append((sort, where[0], *extent, isinstance(found, ReadBySchema)))
 
 
+def _stretches(places: Sequence[Place]) -> Iterator[tuple[int, int, int, bool]]:
+    """Number of the part, beginning, length and spelling: lines that follow each other are copied at once."""
+    open_: tuple[int, int, int, bool] | None = None
+    for _, number, offset, length, otherwise in places:
+        if open_ is not None:
+            if open_[0] == number and offset == open_[1] + open_[2] and not otherwise and not open_[3]:
+                open_ = (number, open_[1], open_[2] + length, False)
+                continue
+            yield open_
+        open_ = (number, offset, length, otherwise)
+    if open_ is not None:
+        yield open_
+
+
+def _copy_bytes(file: BinaryIO, out: BinaryIO, length: int) -> None:
+    while length > 0:
+        block = file.read(min(length, _BUFFER))
+        if not block:
+            raise InputError(
+                "became shorter while it was merged", where=file.name, remedy="Merge again when nothing writes there."
+            )
+        out.write(block)
+        length -= len(block)
+
+
 def _copy(places: Sequence[Place], parts: Sequence[Part], path: Path) -> None:
     """Copy lines, spelled as records are: what a stranger spelled otherwise is spelled again, with the same id."""
     files = [part.path.open("rb", buffering=_BUFFER) for part in parts]
     try:
         with path.open("wb", buffering=_BUFFER) as out:
-            for _, number, offset, length, otherwise in places:
-                file = files[number]
-                if file.tell() != offset:
-                    file.seek(offset)
-                line = file.read(length)
-                out.write(canonical(loads(line)) + b"\n" if otherwise else line)
+            for number, offset, length, otherwise in _stretches(places):
+                files[number].seek(offset)
+                if otherwise:
+                    out.write(canonical(loads(files[number].read(length))) + b"\n")
+                else:
+                    _copy_bytes(files[number], out, length)
             out.flush()
             os.fsync(out.fileno())
     finally:

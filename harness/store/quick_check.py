@@ -11,7 +11,7 @@ import hashlib
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from operator import attrgetter
@@ -230,9 +230,9 @@ def _rules() -> tuple[Callable[[Any], bool], tuple[tuple[str, Callable[[str], ob
     return lambda record: match(values(record)), tuple((name, found[name]) for name in _ALWAYS_OTHERS)
 
 
-def samples_hold(samples: Iterable[Sequence[int]]) -> bool:
-    """Whether durations, of outcomes that have some, are such as a clock can give."""
-    return all(0 < min(own) <= max(own) < LARGEST for own in samples)
+def samples_hold(samples: Sequence[int]) -> bool:
+    """Whether durations are such as a clock can give."""
+    return not samples or 0 < min(samples) <= max(samples) < LARGEST
 
 
 def _rules_hold(record: Any) -> bool:
@@ -249,21 +249,22 @@ def _rules_hold(record: Any) -> bool:
 def _plain_rules_hold(record: Any) -> bool:
     """Of the fields that are plain values, here and in its run and outcomes."""
     run = record.run
-    counts = (run.round, run.order, run.repeat, run.attempt - 1)
+    for outcome in record.outcomes:
+        if not outcome.cell or not samples_hold(outcome.samples_ns):
+            return False
     return (
         record.schema == SCHEMA
         and record.version == VERSION
         and _patterns_hold(record)
-        and min(counts) >= 0
-        and max(counts) < MOST
-        and bool(record.outcomes)
-        and bool(record.protocol and run.key)
+        and 0 <= run.round < MOST
+        and 0 <= run.order < MOST
+        and 0 <= run.repeat < MOST
+        and 0 < run.attempt <= MOST
+        and bool(record.outcomes and record.protocol and run.key)
         and 0 <= (record.load_before or 0) <= 1
         and record.kill_stage in KILL_STAGES
         and len(record.diagnosis) <= MAX_DIAGNOSIS
         and 0 <= record.duration_ns < LARGEST
-        and samples_hold([outcome.samples_ns for outcome in record.outcomes if outcome.samples_ns])
-        and all(outcome.cell for outcome in record.outcomes)
     )
 
 

@@ -11,6 +11,7 @@ from harness.analysis.results import read_results
 from harness.analysis.table import read_rows
 from harness.report import report
 from harness.report.page.columns import RUN_TEXTS, TEXTS, columns, joined, samples_of
+from harness.store.sessions import read_sessions
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -49,6 +50,21 @@ def test_a_large_one_has_the_same_table_and_samples_and_says_what_it_leaves_out(
     assert "## Proof" not in text
     assert "## How it was measured" in text
     assert "## Provenance" in text
+
+
+def test_with_too_many_runs_the_page_has_no_samples_and_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "LARGE", 1)
+    planned = sum(many._planned(read_sessions(GOLDEN / "two-machines").values()).values())
+    monkeypatch.setattr(many, "MANY_RUNS", planned)
+    assert not report.read_data(GOLDEN / "two-machines").brief
+    monkeypatch.setattr(many, "MANY_RUNS", planned - 1)
+    data = report.read_data(GOLDEN / "two-machines")
+    assert data.brief
+    assert data.page is not None
+    assert data.page["runs"]["differences_ns"] == []
+    text = report.render_report(GOLDEN / "two-machines")[report.REPORT]
+    assert "with the values of its runs and its command" in text
+    assert "Samples are in the records." in text
 
 
 def test_a_large_folder_keeps_no_record(monkeypatch: pytest.MonkeyPatch) -> None:

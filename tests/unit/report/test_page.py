@@ -69,6 +69,17 @@ def test_a_value_without_samples_is_kept(content) -> None:
     assert found["runs"]["differences_ns"] == []
 
 
+def test_briefly_runs_have_their_value_alone(content) -> None:
+    rows, whole = content
+    found = columns(rows, {}, brief=True)
+    assert found["runs"]["differences_ns"] == []
+    assert {found["texts"][place] for place in found["runs"]["record"]} == {""}
+    values = [value for row in rows for value in row.run_values_ns]
+    assert found["runs"]["value"] == pytest.approx(values, rel=5e-5)
+    assert found["runs"]["round"] == whole["runs"]["round"]
+    assert len(packed(found)) < 0.6 * len(packed(whole))
+
+
 def test_the_policy_names_the_hashes_of_what_is_there(content, four_machines: ReportData) -> None:
     _, found = content
     text = build.write([Heading(level=1, text="T")], found, picture=no_picture)

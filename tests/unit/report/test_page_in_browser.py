@@ -123,6 +123,26 @@ def test_a_number_leads_to_its_samples_its_record_and_its_command(browser, page:
     assert browser.find_element(By.ID, "details").get_attribute("open") is not None
 
 
+def test_without_samples_a_number_leads_to_the_values_of_its_runs(browser, four_machines, tmp_path: Path) -> None:
+    rows = rows_of("many", four_machines.machines)
+    rows = tuple(replace(r, simulated=False, rankable=r.value is not None, why_not="") for r in rows)
+    path = tmp_path / "index.html"
+    path.write_text(build.write([], columns(rows, {}, brief=True), picture=svg.write))
+    show(browser, path)
+    browser.find_element(By.CSS_SELECTOR, "button.number").click()
+    text = browser.find_element(By.ID, "details").text
+    result = four_machines.machines[0].cells[0]
+    assert "Their samples are in records/desk-4090.jsonl: there are too many of them for this page." in text
+    assert f'./bench reproduce reports/many --of desk-4090 --only "{result.cell.id}"' in text
+    values = browser.execute_script("return page.table.runs(0).map(run => run.value)")
+    assert values == pytest.approx([run.ns_per_token for run in result.runs], rel=5e-5)
+    cells = [cell for machine in four_machines.machines for cell in machine.cells]
+    wanted = compare_apart(*([run.ns_per_token for run in cells[place].runs] for place in (0, 24)))
+    found = browser.execute_script("return page.compare(page.table, 0, 24)")
+    assert wanted is not None
+    assert found["words"] == in_words(wanted)
+
+
 def test_any_two_rows_have_the_verdict_of_the_python(browser, page: Path, four_machines) -> None:
     show(browser, page)
     cells = [(machine, cell) for machine in four_machines.machines for cell in machine.cells]

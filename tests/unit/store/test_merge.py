@@ -74,6 +74,20 @@ def test_order_and_repetition_of_the_sources_change_nothing(tmp_path: Path) -> N
     assert again.repeated == 28
 
 
+def test_lines_from_here_and_there_come_in_the_order_of_time(tmp_path: Path) -> None:
+    merge(tmp_path / "whole", GOLDEN / "complete")
+    for path in (GOLDEN / "complete" / "records").glob("*.jsonl"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        # Neighbours, single lines, and some that are spelled otherwise.
+        for number, own in enumerate((lines[::3], lines[1::3], lines[2::3])):
+            folder = tmp_path / f"part-{number}"
+            shutil.copytree(GOLDEN / "complete", folder, dirs_exist_ok=True)
+            spelled = own if number else [json.dumps(json.loads(line)).encode() + b"\n" for line in own]
+            (folder / "records" / path.name).write_bytes(b"".join(spelled + lines[5:9]))
+    merge(tmp_path / "out", *(tmp_path / f"part-{number}" for number in range(3)))
+    assert content(tmp_path / "out" / "records") == content(tmp_path / "whole" / "records")
+
+
 def test_a_part_and_the_whole_give_the_whole(tmp_path: Path) -> None:
     merged = merge(tmp_path / "out", GOLDEN / "stopped", GOLDEN / "complete")
     assert merged.repeated == 10
