@@ -14,6 +14,12 @@ ALL_LAYERS = 99
 """What `-ngl` is passed to mean all of them, of a model whose number of layers is not known."""
 
 
+_RANKED = tuple(p.name for p in PARAMETERS.values() if p.ranked and p.name != "split_mode")
+_RANKED_ON_A_CPU = tuple(name for name in _RANKED if name != "n_gpu_layers")
+_MEANT = frozenset({"flash_attn", "n_gpu_layers"})
+"""Of these other numbers can mean the same."""
+
+
 def kind(result: CellResult) -> str:
     """In which of the tables a result stands."""
     if result.software:
@@ -53,13 +59,9 @@ def comparability_key(result: CellResult) -> tuple[tuple[str, object], ...]:
     mode = result.cell.params.get("split_mode")
     split = result.n_devices > 1 and mode != "none"
     fields += [("devices", result.n_devices if split else 1), ("split_mode", mode or ("layer" if split else None))]
-    fields += [
-        (parameter.name, _effective(result, parameter.name))
-        for parameter in PARAMETERS.values()
-        if parameter.ranked
-        and parameter.name != "split_mode"
-        and not (parameter.name == "n_gpu_layers" and result.cell.backend == "cpu")
-    ]
+    ranked = _RANKED_ON_A_CPU if result.cell.backend == "cpu" else _RANKED
+    params = result.cell.params
+    fields += [(name, _effective(result, name) if name in _MEANT else params.get(name)) for name in ranked]
     return tuple(fields)
 
 
