@@ -28,7 +28,7 @@ from harness.values.failure import Failure
 from harness.values.record import Beside, Check
 
 _PACKAGE = Path(__file__).parents[1]
-_COMPUTES = ("analysis", "stats", "store", "values", "report/page")
+_COMPUTES = ("analysis", "formats", "stats", "store", "values", "report/page")
 """Parts of the program that results are computed by: with another line of them, those that were kept are not used."""
 
 T = TypeVar("T")
@@ -93,9 +93,15 @@ def pack(machines: Sequence[MachineResults], page: Page) -> bytes:
     """The results of a machine, without what only the sections of single cells and the page show.
 
     Of a cell's runs, round, session, value and gate are kept; samples, records and further metrics are on the page.
+
+    Raises:
+        ValueError: a number is larger than can be kept.
     """
     content = _Content(machines=tuple(_without_records(machine) for machine in machines), page=dict(page))
-    return msgspec.msgpack.encode(content, enc_hook=str)
+    try:
+        return msgspec.msgpack.encode(content, enc_hook=str)
+    except OverflowError as error:
+        raise ValueError("a number in its session or records has more than 64 bits") from error
 
 
 def encoded(value: object) -> bytes:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.kept_results import Page, ResultShelf, encoded, pack, program_sha256, unpack
-from harness.analysis.results import MachineResults, no_records, read_machine
+from harness.analysis.results import DAMAGED, MachineResults, no_records, read_machine
 from harness.analysis.table import rows_of
+from harness.errors import InputError
 from harness.store.quick_check import collector_paused
 from harness.store.records import RecordStore
 from harness.store.reproductions import Reproduction
@@ -185,7 +186,10 @@ def _packed(job: _Job) -> bytes:
         with collector_paused():
             machines = read_machine(store, job.machine, job.sessions, line=read_used)
             rows = rows_of(job.report, machines, job.reproductions)
-            found = pack(machines, job.page_of(rows, machines, job.brief))
+            try:
+                found = pack(machines, job.page_of(rows, machines, job.brief))
+            except ValueError as error:
+                raise InputError(str(error), where=str(store.path(job.machine)), remedy=DAMAGED) from error
         job.shelf.keep(place, key, found)
     return found
 

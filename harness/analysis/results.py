@@ -201,6 +201,9 @@ def read_results(folder: Path, *, simulated: bool = False) -> tuple[MachineResul
     return found
 
 
+DAMAGED = "It was not written by this program. Restore the file from a copy, or leave this machine out."
+
+
 def no_records(folder: Path) -> InputError:
     """What is said of a folder without any."""
     return InputError("no records", where=str(folder), remedy="Run `invoke matrix --file ...` first.")
@@ -226,10 +229,13 @@ def read_machine(
         )
     records = store.read(name, line=line)
     matrices = {matrix: [s for s in own if s.matrix == matrix] for matrix in dict.fromkeys(s.matrix for s in own)}
-    return tuple(
-        machine_results(of_matrix, [record for record in records if record.matrix == matrix])
-        for matrix, of_matrix in matrices.items()
-    )
+    try:
+        return tuple(
+            machine_results(of_matrix, [record for record in records if record.matrix == matrix])
+            for matrix, of_matrix in matrices.items()
+        )
+    except ValueError as error:
+        raise InputError(str(error), where=str(store.path(name)), remedy=DAMAGED) from error
 
 
 def machine_results(sessions: Iterable[Session], records: Iterable[Record]) -> MachineResults:

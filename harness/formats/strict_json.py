@@ -56,6 +56,8 @@ def loads(text: str | bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise JsonError(_words(error, text), line=error.lineno, column=error.colno) from None
+    if _has_surrogate(value):
+        raise JsonError("half a surrogate pair")
     return value
 
 
@@ -90,9 +92,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise JsonError(f"the key {key[:80]!r} stands twice in one object")
             seen.add(key)
     for key, item in pairs:
-        if _SURROGATE.search(key) or (isinstance(item, str) and _SURROGATE.search(item)):
+        if _SURROGATE.search(key) or _has_surrogate(item):
             raise JsonError(f"half a surrogate pair in or at the key {key[:80]!a}")
     return value
+
+
+def _has_surrogate(item: Any) -> bool:
+    """Whether text is half a character, here or in a list; objects within were looked at before."""
+    if isinstance(item, str):
+        return _SURROGATE.search(item) is not None
+    return isinstance(item, list) and any(_has_surrogate(each) for each in item if isinstance(each, str | list))
 
 
 def _constant(name: str) -> NoReturn:

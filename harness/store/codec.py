@@ -74,7 +74,10 @@ def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
         except ValueError:
             raise CodecError(f"{where}: {data!r} is no {kind.__name__.lower()} that is known") from None
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
+        try:
+            return float(data)
+        except OverflowError:
+            raise CodecError(f"{where}: the number is too large") from None
     _expect(data, kind, where)
     return data
 

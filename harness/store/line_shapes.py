@@ -8,6 +8,7 @@ as bytes, and each content of one is checked once.
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -17,18 +18,24 @@ from typing import Any, Union
 
 import msgspec
 
-from harness.store.record_line import canonical
-from harness.store.structures import converted, other_types
+from harness.formats.json_schema import load_schema
+from harness.store.record_line import SCHEMA_FILE, canonical
+from harness.store.schema_types import type_of
+from harness.store.structures import other_types
 from harness.values.record import Outcome, Record, Run
 
 MOST_SHAPES = 8
 """Kept at a time, of lines and of rows: one for each version of the program and of llama-bench, and kind of run."""
 MOST_LEARNED = 64
 """Ever: rows of strangers can differ in every line, and to learn one takes as long as reading many."""
-_CONTENTS_KEPT = 4096
+_CONTENTS_KEPT = 1024
 """Of each part: the cells of a run are the same in each round."""
-_LARGE_PART = 16 * 1024
-"""Bytes from which on a part is read each time: telemetry is never twice the same."""
+_LARGE_PART = 4 * 1024
+"""Bytes from which on a part is read each time: telemetry is never twice the same, and strangers can fill memory."""
+_ODD_NUMBER = re.compile(rb"[:,\[]-?(?:0\.0000|[0-9.]+e)|[0-9]{400}")
+"""Numbers that this program spells otherwise than msgspec, or does not read."""
+_LONG_NUMBER = re.compile(rb"[0-9]{400}")
+_SMALL = 1e-4
 MAX_DEPTH = 16
 MAX_ROW_FIELDS = 256
 _PLAIN = {str, int, float, bool}
@@ -37,6 +44,12 @@ _FLAT = str | int | float | bool | None
 _ANY = msgspec.json.Decoder()
 _WRITE = msgspec.json.Encoder()
 _WRITE_SORTED = msgspec.json.Encoder(order="sorted")
+
+
+def is_canonical(value: Any, data: bytes) -> bool:
+    """Whether this is how the program writes a value."""
+    quickly = _WRITE_SORTED.encode(value) == data and not _ODD_NUMBER.search(data)
+    return quickly or (canonical(value) == data and not _LONG_NUMBER.search(data))
 
 
 class ShapeError(ValueError):
@@ -56,7 +69,7 @@ class LineShapes:
         for place, decode in enumerate(self._decoders):
             try:
                 found = decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 continue
             if place:
                 self._decoders.insert(0, self._decoders.pop(place))
@@ -66,7 +79,7 @@ class LineShapes:
     def check(self, line: bytes) -> Any:
         """A line by its fields, every byte of it looked at; None where it has to be read another way."""
         found = self.read(line)
-        if found is None or _WRITE.encode(found) != line:
+        if found is None or not self.is_spelled(found, line):
             return None
         try:
             for name, read in found.PARTS:
@@ -80,6 +93,12 @@ class LineShapes:
         except ShapeError:
             return None
         return found
+
+    @staticmethod
+    def is_spelled(found: Any, line: bytes) -> bool:
+        """Whether this is how the program writes a line, as far as its plain fields go."""
+        # The one plain field that is no whole number; it is at most 1.
+        return _WRITE.encode(found) == line and not 0 < (found.load_before or 0) < _SMALL
 
     def learn(self, value: Mapping[str, Any]) -> None:
         """Take the shape of the JSON of a record that was checked in full."""
@@ -107,19 +126,21 @@ def _read_part(kind: type, name: str, data: bytes) -> Any:
     strictly, read = _part_decoders(kind, name)
     try:
         value = _ANY.decode(data)
-        if (_WRITE_SORTED.encode(value) == data or canonical(value) == data) and shallow(value, MAX_DEPTH):
+        if is_canonical(value, data) and shallow(value, MAX_DEPTH):
             strictly(data)
             return read(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError) as error:
         raise ShapeError(str(error)) from error
     raise ShapeError(f"{name} is spelled otherwise than this program does")
 
 
 @cache
 def _part_decoders(kind: type, name: str) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
-    """One that refuses unknown fields, and one that makes the values of the house."""
-    hint = typing.get_type_hints(kind)[name]
-    strictly, read = (msgspec.json.Decoder(each, dec_hook=other_types) for each in (converted(hint), hint))
+    """One that refuses what the schema refuses, and one that makes the values of the house."""
+    hint, schema = typing.get_type_hints(kind)[name], load_schema(SCHEMA_FILE)
+    of = {Record: schema, Run: schema["properties"]["run"], Outcome: schema["$defs"]["outcome"]}[kind]
+    strict = type_of(hint, of["properties"].get(name), schema)
+    strictly, read = (msgspec.json.Decoder(each, dec_hook=other_types) for each in (strict, hint))
     return strictly.decode, read.decode
 
 
@@ -140,15 +161,15 @@ class _RowShapes:
         """Whether it is JSON as this program writes it, of an allowed depth."""
         for decode in self._decoders:
             try:
-                if _WRITE.encode(decode(data)) == data:
+                if _WRITE.encode(decode(data)) == data and not _ODD_NUMBER.search(data):
                     return True
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeError):
                 continue
         try:
             value = _ANY.decode(data)
-            if not shallow(value, MAX_DEPTH) or (_WRITE_SORTED.encode(value) != data and canonical(value) != data):
+            if not shallow(value, MAX_DEPTH) or not is_canonical(value, data):
                 return False
-        except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError):
             return False
         self._learn(value)
         return value is None or isinstance(value, dict)

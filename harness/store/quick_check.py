@@ -22,15 +22,13 @@ import msgspec
 from harness.formats.json_schema import load_schema
 from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError
-from harness.store.line_shapes import MAX_DEPTH, LineShapes, shallow
+from harness.store.line_shapes import MAX_DEPTH, LineShapes, is_canonical, shallow
 from harness.store.migrations import SCHEMA, VERSION, VersionError
 from harness.store.record_line import MAX_LINE_BYTES, SCHEMA_FILE, canonical, from_json
-from harness.store.structures import structure
+from harness.store.schema_types import structure_of
 from harness.values.record import Record
 
-# Keys are sorted, so that the record's own id stands before its image; ids of cells do not look so.
 _READ = msgspec.json.Decoder()
-_WRITE = msgspec.json.Encoder(order="sorted")
 _USUAL_DEPTH = 5
 LARGEST = 2**63
 MOST = 2**31 - 1
@@ -38,11 +36,10 @@ KILL_STAGES = (None, "term", "kill", "remove")
 MAX_DIAGNOSIS = 8192
 _SHAPES = LineShapes()
 _VALUES_KEPT = 4096
-_NULL = msgspec.Raw(b"null")
+_NULL, _NONE = msgspec.Raw(b"null"), msgspec.Raw(b"[]")
 _ALWAYS_OTHERS = ("id", "started_utc", "ended_utc")
 """Fields with a pattern that no two records share the value of."""
 _ID_BYTES = len(',"id":""') + 64
-_ID = re.compile(rb',"id":"([0-9a-f]{64})"(?=,"image":)')
 
 
 class Envelope(typing.Protocol):
@@ -72,24 +69,14 @@ def collector_paused() -> Iterator[None]:
 
 
 def id_holds(line: bytes, id_: str) -> bool:
-    """Whether the id of a line is the hash of its bytes without it, as they are written by this program."""
+    """Whether this id, which the line has, is the hash of its bytes without it."""
     begin = line.find(f',"id":"{id_}","image":'.encode())
     end = begin + _ID_BYTES
     return begin > 0 and hashlib.sha256(line[:begin] + line[end:]).hexdigest() == id_
 
 
-def hash_holds(line: bytes) -> bool:
-    """`id_holds` of a line of which the id is not known."""
-    for match in _ID.finditer(line):
-        rest = hashlib.sha256(line[: match.start()])
-        rest.update(line[match.end() :])
-        if rest.hexdigest() == match[1].decode():
-            return True
-    return False
-
-
 def check_line(line: bytes) -> Envelope:
-    """Check a whole line: its hash, its spelling, its version, every field of it.
+    """Check a whole line: its hash, its spelling, its version, every field of it, as the schema does.
 
     Raises:
         ValueError: it is no record that this program reads; the message says what is wrong with it.
@@ -105,9 +92,10 @@ def check_line(line: bytes) -> Envelope:
 
 
 def used_line(line: bytes) -> Any:
-    """A line by its fields, parts of it as bytes to be read with `part`; None where it has to be read another way.
+    """A line by its fields, parts of it as bytes to be read; None where it has to be read another way.
 
-    Its hash, its version and its plain fields are checked, and the cells that it names are those that it has.
+    Its hash, its version, its plain fields and their spelling are checked. Rows, containers and environments are not
+    looked into.
     """
     found = _SHAPES.read(line) if len(line) <= MAX_LINE_BYTES else None
     if found is None:
@@ -116,18 +104,23 @@ def used_line(line: bytes) -> Any:
             return None
         _SHAPES.learn(quickly[1])
         found = _SHAPES.read(line)
-    return found if found is not None and id_holds(line, found.id) and _plain_rules_hold(found) else None
+    return found if found is not None and _SHAPES.is_spelled(found, line) and _holds(found, line) else None
 
 
 def _by_shape(line: bytes) -> Envelope | None:
     """The fields of a line that is shaped like earlier ones, checked as `_quickly` does; else None."""
     found = _SHAPES.check(line) if len(line) <= MAX_LINE_BYTES else None
-    if found is None or not id_holds(line, found.id) or not _plain_rules_hold(found):
-        return None
+    return typing.cast("Envelope", found) if found is not None and _holds(found, line) else None
+
+
+def _holds(found: Any, line: bytes) -> bool:
+    """Whether a line that was read by its shape is a record, as far as its plain fields say."""
+    if found.run.cells == _NONE or not id_holds(line, found.id) or not _plain_rules_hold(found):
+        return False
     for outcome in found.outcomes:
-        if not _told(outcome, number=outcome.failure == _NULL, row=outcome.row != _NULL):
-            return None
-    return typing.cast("Envelope", found)
+        if not _told(outcome, number=outcome.failure == _NULL, row=bytes(outcome.row).startswith(b"{")):
+            return False
+    return True
 
 
 def read_line(line: bytes) -> Record:
@@ -148,15 +141,15 @@ def read_as_written(line: bytes) -> Record | None:
 
 def _quickly(line: bytes) -> tuple[Envelope, dict[str, Any]] | None:
     """The record and its JSON; None where it has to be read by the schema, which accepts it or says what is wrong."""
-    if len(line) <= MAX_LINE_BYTES and hash_holds(line):
+    if len(line) <= MAX_LINE_BYTES:
         try:
             value = _READ.decode(line)
             # Written again it has to be the same bytes: nothing stands twice, and every reader reads the same.
-            if _WRITE.encode(value) == line or canonical(value) == line:
+            if is_canonical(value, line) and id_holds(line, value["id"]):
                 found: Any = msgspec.convert(value, _record())
                 if _rules_hold(found):
                     return typing.cast("Envelope", found), value
-        except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError, LookupError, TypeError):
             pass
     return None
 
@@ -241,7 +234,7 @@ def _rules_hold(record: Any) -> bool:
     return (
         _plain_rules_hold(record)
         and bool(record.run.cells)
-        and all(_told(o, number=o.failure is None, row=o.row is not None) for o in record.outcomes)
+        and all(_told(o, number=o.failure is None, row=isinstance(o.row, dict)) for o in record.outcomes)
         and (_usual(opened) or shallow(opened, MAX_DEPTH))
     )
 
@@ -262,6 +255,7 @@ def _plain_rules_hold(record: Any) -> bool:
         and 0 < run.attempt <= MOST
         and bool(record.outcomes and record.protocol and run.key)
         and 0 <= (record.load_before or 0) <= 1
+        and -LARGEST <= (record.exit_code or 0) < LARGEST
         and record.kill_stage in KILL_STAGES
         and len(record.diagnosis) <= MAX_DIAGNOSIS
         and 0 <= record.duration_ns < LARGEST
@@ -275,4 +269,5 @@ def _told(outcome: Any, *, number: bool, row: bool) -> bool:
 
 @cache
 def _record() -> type:
-    return structure(Record, (("schema", str), ("version", int)))
+    schema = load_schema(SCHEMA_FILE)
+    return structure_of(Record, schema, schema, (("schema", str), ("version", int)))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
@@ -15,7 +16,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import msgspec
 
 T = TypeVar("T")
-_KEPT = 64
+_KEPT, _LARGE = 16, 1024**2
+_ODD_NUMBER = re.compile(rb"[\[\s]-?(?:0\.0000|[0-9.]+e|[0-9]{19})")
+"""Numbers that `json` spells otherwise than msgspec, or that are too large for some reader."""
 _SORTED = msgspec.json.Encoder(order="sorted")
 
 
@@ -33,7 +36,7 @@ def read_indented(data: bytes, *, max_bytes: int, max_depth: int) -> Any:
 
     So nothing stands twice in it, and every reader reads the same: `strict_json` says the same in ten times the time.
     """
-    if len(data) > max_bytes or b"\n" + b" " * (max_depth + 1) in data:
+    if len(data) > max_bytes or b"\n" + b" " * max_depth in data or _ODD_NUMBER.search(data):
         return None
     try:
         value = msgspec.json.decode(data)
@@ -53,17 +56,23 @@ def sorted_json(value: Any) -> bytes:
     return _SORTED.encode(value)
 
 
-@lru_cache(_KEPT)
 def built_once(kind: Any, data: bytes) -> Any:
     """The value of an annotation that this JSON is, the same object for the same bytes; None where it is not.
 
     For what many files repeat: it takes no memory the second time.
     """
+    return _built_kept(kind, data) if len(data) < _LARGE else _built_now(kind, data)
+
+
+def _built_now(kind: Any, data: bytes) -> Any:
     try:
         msgspec.json.decode(data, type=converted(kind), dec_hook=other_types)
         return msgspec.json.decode(data, type=kind, dec_hook=other_types)
     except (msgspec.MsgspecError, OverflowError):
         return None
+
+
+_built_kept = lru_cache(_KEPT)(_built_now)
 
 
 def other_types(kind: type, value: Any) -> Any:

@@ -40,6 +40,7 @@ HOMES = {
     "msgspec": (
         "harness/store/line_shapes.py",
         "harness/store/quick_check.py",
+        "harness/store/schema_types.py",
         "harness/store/structures.py",
         "harness/analysis/kept_results.py",
     ),

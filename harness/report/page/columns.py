@@ -173,13 +173,14 @@ def _rate(row: ResultRow) -> str:
 
 def _settings(row: ResultRow) -> str:
     """The parameters that are not the harness's defaults, and the label."""
-    return _settings_in_words(row.label, row.backend, tuple(row.params.items()))
+    return _settings_in_words(row.label, row.backend, tuple((n, type(v), v) for n, v in row.params.items()))
 
 
 @lru_cache(_KEPT)
-def _settings_in_words(label: str, backend: str, params: tuple[tuple[str, object], ...]) -> str:
+def _settings_in_words(label: str, backend: str, params: tuple[tuple[str, type, object], ...]) -> str:
     found = [f"#{label}"] if label else []
-    for name, value in params:
+    # The type is among them since True and 1 are the same key.
+    for name, _, value in params:
         parameter = PARAMETERS.get(name)
         default = 0 if name == "n_gpu_layers" and backend == "cpu" else parameter.default if parameter else None
         if value != default:

@@ -78,3 +78,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except JsonError:
         return
     assert loads(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize("text", ['["\\ud800"]', '{"a": ["x", ["\\udfff"]]}', '"\\ud800"', '[{"a": "\\ud800"}]'])
+def test_half_a_pair_is_refused_wherever_it_is(text: str) -> None:
+    with pytest.raises(JsonError, match="half a surrogate pair"):
+        loads(text)
+    assert loads('["\\ud83d\\ude00"]') == ["\U0001f600"]

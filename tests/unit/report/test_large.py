@@ -1,6 +1,10 @@
 """A report of more cells than a person reads: what they come to, and nothing of a cell that is not on the page."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +13,11 @@ import pytest
 from harness.analysis import many
 from harness.analysis.results import read_results
 from harness.analysis.table import read_rows
+from harness.errors import InputError
 from harness.report import report
 from harness.report.page.columns import RUN_TEXTS, TEXTS, columns, joined, samples_of
-from harness.store.sessions import read_sessions
+from harness.store.record_line import canonical
+from harness.store.sessions import content_sha256, read_sessions
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -87,3 +93,68 @@ def test_parts_of_a_page_join_to_what_is_made_at_once() -> None:
     assert plainly(found) == plainly(at_once)
     assert joined([at_once]) == at_once
     assert joined([]) == columns((), {})
+
+
+def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the last record, with the hash that belongs to it."""
+    path = sorted((folder / "records").glob("*.jsonl"))[0]
+    *lines, last = path.read_bytes().splitlines()
+    data = json.loads(last)
+    change(data)
+    del data["id"]
+    data["id"] = hashlib.sha256(canonical(data)).hexdigest()
+    path.write_bytes(b"\n".join([*lines, canonical(data)]) + b"\n")
+
+
+def failed(data: dict[str, Any]) -> None:
+    data["outcomes"][0]["failure"] = {"phase": "load", "reason": "load", "detail": "", "remedy": ""}
+
+
+def no_samples(data: dict[str, Any]) -> None:
+    data["outcomes"][0]["samples_ns"] = []
+
+
+def no_row(data: dict[str, Any]) -> None:
+    data["outcomes"][0]["row"] = None
+
+
+@pytest.mark.parametrize("change", [failed, no_samples, no_row])
+@pytest.mark.parametrize("large", [1, 10**9])
+def test_what_a_small_report_refuses_a_large_one_refuses(
+    change: Callable[[dict[str, Any]], None], large: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "LARGE", large)
+    folder = Path(shutil.copytree(GOLDEN / "complete", tmp_path / "complete"))
+    rewritten(folder, change)
+    with pytest.raises(InputError, match=r"line 28: \$"):
+        report.read_data(folder)
+
+
+def test_a_number_that_cannot_be_kept_is_named_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "LARGE", 1)
+    folder = Path(shutil.copytree(GOLDEN / "complete", tmp_path / "complete"))
+    (path,) = (folder / "sessions").glob("*.json")
+    data = {**json.loads(path.read_text()), "rounds": 2**70}
+    path.write_text(json.dumps({**data, "content_sha256": content_sha256(data)}))
+    with pytest.raises(InputError, match="more than 64 bits"):
+        report.read_data(folder)
+
+
+def test_a_test_without_tokens_is_told_without_a_traceback(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDEN / "complete", tmp_path / "complete"))
+    (path,) = (folder / "sessions").glob("*.json")
+    data = json.loads(path.read_text())
+    for cell in data["cells"]:
+        cell["test"] |= {"n_prompt": 0, "n_gen": 0}
+    path.write_text(json.dumps({**data, "content_sha256": content_sha256(data)}))
+    with pytest.raises(InputError, match="of 0 tokens have no value"):
+        report.read_data(folder)
+
+
+def test_settings_are_shown_the_same_whatever_was_shown_before() -> None:
+    row = read_rows(GOLDEN / "complete")[0]
+    rows = [replace(row, params={"no_kv_offload": value}) for value in (True, 1, 1.0)]
+    for order in (rows, rows[::-1]):
+        found = columns(order, {})
+        shown = [found["texts"][place] for place in found["text_columns"]["settings"]]
+        assert shown == [f"nkvo {one.params['no_kv_offload']}" for one in order]

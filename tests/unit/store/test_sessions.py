@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.store.sessions import Session, published, read_sessions, session_path, write_session
+from harness.store.structures import read_indented
 
 
 def test_what_is_written_is_read_again(tmp_path: Path, session: Session) -> None:
@@ -77,3 +78,25 @@ def test_two_starts_within_one_second_stand_in_their_order(tmp_path: Path, sessi
     for one in (second, first):
         write_session(tmp_path, one)
     assert list(read_sessions(tmp_path)) == [first.id, second.id]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "quickly"),
+    [("0.001", True), ("1e-05", False), ("1e-5", False), ("0.00001", False), ("1e+16", False), ("1" * 25, False)],
+)
+def test_a_file_for_people_is_read_quickly_where_every_writer_spells_it_so(spelled: str, quickly: bool) -> None:
+    data = b'{\n "a": [\n  ' + spelled.encode() + b'\n ],\n "b": "1e5 0c1e57098"\n}\n'
+    found = read_indented(data, max_bytes=1000, max_depth=3)
+    assert found == (json.loads(data) if quickly else None)
+    assert read_indented(data, max_bytes=10, max_depth=3) is None
+    assert read_indented(data, max_bytes=1000, max_depth=1) is None
+    assert read_indented(data.replace(b'"b"', b'"a"'), max_bytes=1000, max_depth=3) is None
+    assert read_indented(data.replace(b"\n ", b"\n"), max_bytes=1000, max_depth=3) is None
+
+
+def test_sessions_that_plan_the_same_share_their_cells(tmp_path: Path, session: Session) -> None:
+    write_session(tmp_path, session)
+    write_session(tmp_path, replace(session, id="20260101T000000Z-abcdef", started_utc="2026-01-01T00:00:00Z"))
+    first, second = read_sessions(tmp_path).values()
+    assert first.cells is second.cells
+    assert first.cells == session.cells
