@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import cache, lru_cache
-from typing import Any, Union
+from typing import Annotated, Any, Union
 
 import msgspec
 
@@ -32,14 +32,17 @@ _CONTENTS_KEPT = 1024
 """Of each part: the cells of a run are the same in each round."""
 _LARGE_PART = 4 * 1024
 """Bytes from which on a part is read each time: telemetry is never twice the same, and strangers can fill memory."""
-_ODD_NUMBER = re.compile(rb"[:,\[]-?(?:0\.0000|[0-9.]+e)|[0-9]{400}")
-"""Numbers that this program spells otherwise than msgspec, or does not read."""
-_LONG_NUMBER = re.compile(rb"[0-9]{400}")
+_EXPONENT = re.compile(rb"e-?[0-9]")
+_TOO_LONG = b"0" * 400
+"""Of digits, each as a nought: more than this program reads."""
+_AS_NOUGHT = bytes(ord("0") if ord("0") <= byte <= ord("9") else ord(" ") for byte in range(256))
+_LONGEST_NUMBER = 32
 _SMALL = 1e-4
 MAX_DEPTH = 16
 MAX_ROW_FIELDS = 256
 _PLAIN = {str, int, float, bool}
-_FLAT = str | int | float | bool | None
+_WHOLE = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_FLAT = str | _WHOLE | float | bool | None
 
 _ANY = msgspec.json.Decoder()
 _WRITE = msgspec.json.Encoder()
@@ -47,9 +50,21 @@ _WRITE_SORTED = msgspec.json.Encoder(order="sorted")
 
 
 def is_canonical(value: Any, data: bytes) -> bool:
-    """Whether this is how the program writes a value."""
-    quickly = _WRITE_SORTED.encode(value) == data and not _ODD_NUMBER.search(data)
-    return quickly or (canonical(value) == data and not _LONG_NUMBER.search(data))
+    """Whether this is how the program writes a value, and every number in it one that it reads."""
+    spelled = (_WRITE_SORTED.encode(value) == data and not _has_odd_number(data)) or canonical(value) == data
+    return spelled and _TOO_LONG not in data.translate(_AS_NOUGHT)
+
+
+def _has_odd_number(data: bytes) -> bool:
+    """Whether there may be a number that `json` spells otherwise than msgspec: one below 0.0001, or from 1e16 on."""
+    if b"0.0000" in data:
+        return True
+    for match in _EXPONENT.finditer(data):
+        # Within a text there is something else before the digits: that of a hash, most often.
+        before = data[max(0, match.start() - _LONGEST_NUMBER) : match.start()].rstrip(b"0123456789.-")
+        if before[-1:] in {b":", b",", b"[", b""}:
+            return True
+    return False
 
 
 class ShapeError(ValueError):
@@ -161,7 +176,7 @@ class _RowShapes:
         """Whether it is JSON as this program writes it, of an allowed depth."""
         for decode in self._decoders:
             try:
-                if _WRITE.encode(decode(data)) == data and not _ODD_NUMBER.search(data):
+                if _WRITE.encode(decode(data)) == data and not _has_odd_number(data):
                     return True
             except (msgspec.MsgspecError, UnicodeError):
                 continue
@@ -181,7 +196,7 @@ class _RowShapes:
             names = {f"field_{place}": key for place, key in enumerate(sorted(value))}
             try:
                 kind = msgspec.defstruct(
-                    "Row", [(name, _FLAT | list[int | float]) for name in names], rename=names, gc=False
+                    "Row", [(name, _FLAT | list[_WHOLE | float]) for name in names], rename=names, gc=False
                 )
                 self._decoders.insert(0, msgspec.json.Decoder(kind).decode)
             except ValueError:
