@@ -25,7 +25,8 @@ def type_of(hint: Any, node: Any, root: Node) -> Any:
 
     Args:
         hint: its annotation.
-        node: what the schema says of it. root: the schema, which references are looked up in.
+        node: what the schema says of it; nothing where there is none. root: the schema, which references are looked up
+            in.
     """
     node = _meant(node, root)
     if is_dataclass(hint):

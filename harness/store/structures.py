@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import re
-import types
-import typing
-from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, cast
 
 import msgspec
+
+from harness.store.schema_types import type_of
 
 T = TypeVar("T")
 _KEPT, _LARGE = 16, 1024**2
@@ -25,7 +24,7 @@ _SORTED = msgspec.json.Encoder(order="sorted")
 def built(kind: type[T], data: Any) -> T | None:
     """The value of this dataclass that `data` is the JSON of; None where it is not, which `codec.decode` explains."""
     try:
-        msgspec.convert(data, structure(typing.cast("Any", kind)), dec_hook=other_types)
+        msgspec.convert(data, strict(cast("Any", kind)), dec_hook=other_types)
         return msgspec.convert(data, kind, dec_hook=other_types)
     except (msgspec.ValidationError, OverflowError):
         return None
@@ -66,7 +65,7 @@ def built_once(kind: Any, data: bytes) -> Any:
 
 def _built_now(kind: Any, data: bytes) -> Any:
     try:
-        msgspec.json.decode(data, type=converted(kind), dec_hook=other_types)
+        msgspec.json.decode(data, type=strict(kind), dec_hook=other_types)
         return msgspec.json.decode(data, type=kind, dec_hook=other_types)
     except (msgspec.MsgspecError, OverflowError):
         return None
@@ -83,31 +82,6 @@ def other_types(kind: type, value: Any) -> Any:
 
 
 @cache
-def structure(kind: type, extra: tuple[tuple[str, type], ...] = ()) -> type:
-    """A msgspec structure with the fields of a dataclass; unknown fields are refused."""
-    hints = typing.get_type_hints(kind)
-    members: list[Any] = list(extra)
-    for field in fields(kind):
-        if field.default is not MISSING:
-            members.append((field.name, converted(hints[field.name]), field.default))
-        elif field.default_factory is not MISSING:
-            members.append((field.name, converted(hints[field.name]), msgspec.field(default_factory=dict)))
-        else:
-            members.append((field.name, converted(hints[field.name])))
-    return msgspec.defstruct(kind.__name__, members, forbid_unknown_fields=True, kw_only=True, gc=False)
-
-
-def converted(kind: Any) -> Any:
-    """The annotation with the structure of each dataclass in it instead of the dataclass."""
-    if kind is object or kind is Any:
-        return Any
-    if is_dataclass(kind):
-        return structure(typing.cast("type", kind))
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is None:
-        return kind
-    if origin in {Union, types.UnionType}:
-        return Union[tuple(converted(argument) for argument in arguments)]  # noqa: UP007 - of what is known at run time
-    if origin is tuple:
-        return tuple[converted(arguments[0]), ...]  # type: ignore[misc] # likewise
-    return dict[str, converted(arguments[1])]  # type: ignore[misc] # likewise
+def strict(kind: Any) -> Any:
+    """The type of an annotation with a structure for each dataclass in it, which refuses unknown fields."""
+    return type_of(kind, {}, {})
