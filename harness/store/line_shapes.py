@@ -12,6 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from functools import cache, lru_cache
 from typing import Annotated, Any, Union
@@ -32,7 +33,8 @@ _CONTENTS_KEPT = 1024
 """Of each part: the cells of a run are the same in each round."""
 _LARGE_PART = 4 * 1024
 """Bytes from which on a part is read each time: telemetry is never twice the same, and strangers can fill memory."""
-_EXPONENT = re.compile(rb"e-?[0-9]")
+_EXPONENT = re.compile(rb"e-?[0-9]++(?=[],}]|\Z)")
+"""Of a number: what ends one follows its exponent. In a text, such as a hash, something else does, most often."""
 _TOO_LONG = b"0" * 400
 """Of digits, each as a nought: more than this program reads."""
 _AS_NOUGHT = bytes(ord("0") if ord("0") <= byte <= ord("9") else ord(" ") for byte in range(256))
@@ -60,7 +62,7 @@ def _has_odd_number(data: bytes) -> bool:
     if b"0.0000" in data:
         return True
     for match in _EXPONENT.finditer(data):
-        # Within a text there is something else before the digits: that of a hash, most often.
+        # Within a text there is something else before the digits.
         before = data[max(0, match.start() - _LONGEST_NUMBER) : match.start()].rstrip(b"0123456789.-")
         if before[-1:] in {b":", b",", b"[", b""}:
             return True
@@ -71,25 +73,43 @@ class ShapeError(ValueError):
     """A line, or a part of one, that has to be read another way, which says what is wrong with it if anything is."""
 
 
-class LineShapes:
-    """The shapes of the lines seen so far, the last one used first."""
+class _Shapes:
+    """Structures by which JSON is read, the last one that fitted first."""
 
     def __init__(self) -> None:
         self._decoders: list[Callable[[bytes], Any]] = []
-        self._rows = _RowShapes()
         self._learned = 0
 
-    def read(self, line: bytes) -> Any:
-        """A line by its fields, parts as bytes that are not looked at; None where no shape fits."""
+    def read(self, data: bytes) -> Any:
+        """It by its fields; None where no structure fits."""
         for place, decode in enumerate(self._decoders):
             try:
-                found = decode(line)
+                found = decode(data)
             except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 continue
             if place:
                 self._decoders.insert(0, self._decoders.pop(place))
             return found
         return None
+
+    def learn(self, make: Callable[[], type]) -> None:
+        """Take one more, if there have not been too many."""
+        if self._learned < MOST_LEARNED:
+            self._learned += 1
+            self._decoders.insert(0, msgspec.json.Decoder(make()).decode)
+            del self._decoders[MOST_SHAPES:]
+
+
+class LineShapes:
+    """The shapes of the lines seen so far."""
+
+    def __init__(self) -> None:
+        self._lines = _Shapes()
+        self._rows = _RowShapes()
+
+    def read(self, line: bytes) -> Any:
+        """A line by its fields, parts as bytes that are not looked at; None where no shape fits."""
+        return self._lines.read(line)
 
     def check(self, line: bytes) -> Any:
         """A line by its fields, every byte of it looked at; None where it has to be read another way."""
@@ -117,10 +137,7 @@ class LineShapes:
 
     def learn(self, value: Mapping[str, Any]) -> None:
         """Take the shape of the JSON of a record that was checked in full."""
-        if self._learned < MOST_LEARNED:
-            self._learned += 1
-            self._decoders.insert(0, msgspec.json.Decoder(_line(value)).decode)
-            del self._decoders[MOST_SHAPES:]
+        self._lines.learn(lambda: _line(value))
 
 
 @cache
@@ -169,39 +186,31 @@ class _RowShapes:
     """Rows as llama-bench prints them: the fields of a build in the order of the alphabet, all of them plain."""
 
     def __init__(self) -> None:
-        self._decoders: list[Callable[[bytes], Any]] = []
-        self._learned = 0
+        self._rows = _Shapes()
 
     def hold(self, data: bytes) -> bool:
         """Whether it is JSON as this program writes it, of an allowed depth."""
-        for decode in self._decoders:
-            try:
-                if _WRITE.encode(decode(data)) == data and not _has_odd_number(data):
-                    return True
-            except (msgspec.MsgspecError, UnicodeError):
-                continue
+        found = self._rows.read(data)
+        if found is not None and _WRITE.encode(found) == data and not _has_odd_number(data):
+            return True
         try:
             value = _ANY.decode(data)
             if not shallow(value, MAX_DEPTH) or not is_canonical(value, data):
                 return False
         except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError):
             return False
-        self._learn(value)
+        if found is None and isinstance(value, dict) and len(value) <= MAX_ROW_FIELDS:
+            # Strangers' names can be such as no structure has; their rows are read the long way each time.
+            with suppress(ValueError):
+                self._rows.learn(lambda: _row(sorted(value)))
         return value is None or isinstance(value, dict)
 
-    def _learn(self, value: object) -> None:
-        if self._learned < MOST_LEARNED and isinstance(value, dict) and len(value) <= MAX_ROW_FIELDS:
-            self._learned += 1
-            # Names of strangers are no identifiers.
-            names = {f"field_{place}": key for place, key in enumerate(sorted(value))}
-            try:
-                kind = msgspec.defstruct(
-                    "Row", [(name, _FLAT | list[_WHOLE | float]) for name in names], rename=names, gc=False
-                )
-                self._decoders.insert(0, msgspec.json.Decoder(kind).decode)
-            except ValueError:
-                return
-            del self._decoders[MOST_SHAPES:]
+
+def _row(keys: Sequence[str]) -> type:
+    """The structure of rows with these fields. Names of strangers are no identifiers."""
+    names = {f"field_{place}": key for place, key in enumerate(keys)}
+    kinds = [(name, _FLAT | list[_WHOLE | float]) for name in names]
+    return msgspec.defstruct("Row", kinds, rename=names, gc=False, forbid_unknown_fields=True)
 
 
 CELLS = part(Run, "cells")

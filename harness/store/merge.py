@@ -7,7 +7,6 @@ with both places, and nothing is written then.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +19,7 @@ from harness.store.files import make_folder, write_whole
 from harness.store.imports import ImportedRow, import_path, read_import, write_imports
 from harness.store.merge_machine import MAX_COMPLAINTS, MachineFile, machine_of, merge_machine
 from harness.store.reproductions import read_reproduction
-from harness.store.sessions import as_written, content_sha256, read_session_bytes
+from harness.store.sessions import read_stored
 from harness.store.sources import MAX_SESSION_BYTES, Kind, Part
 
 _PARALLEL_BYTES = 32 * 1024**2
@@ -113,16 +112,14 @@ def _sessions(parts: Sequence[Part]) -> dict[tuple[str, str], _SessionFile]:
     for part in parts:
         if part.path.stat().st_size > MAX_SESSION_BYTES:
             raise InputError(f"is larger than {MAX_SESSION_BYTES} bytes", where=part.shown, remedy="Leave it out.")
-        content = part.path.read_bytes()
-        session = read_session_bytes(content, where=part.shown)
-        data = as_written(content)
+        stored = read_stored(part.path.read_bytes(), where=part.shown)
         own = _SessionFile(
-            id=session.id,
-            machine=session.machine.machine,
-            sha256=_sha256(data),
-            matrix_sha256=session.matrix_sha256,
-            started_utc=session.started_utc,
-            data=data,
+            id=stored.session.id,
+            machine=stored.session.machine.machine,
+            sha256=stored.sha256,
+            matrix_sha256=stored.session.matrix_sha256,
+            started_utc=stored.session.started_utc,
+            data=stored.data,
             shown=part.shown,
         )
         other = found.setdefault((own.machine, own.id), own)
@@ -140,12 +137,6 @@ def _sessions(parts: Sequence[Part]) -> dict[tuple[str, str], _SessionFile]:
                 remedy="The id of a session is of one start on one machine. Leave one of the two out.",
             )
     return found
-
-
-def _sha256(data: bytes) -> str:
-    """The hash of a session's content: what it says, which was checked, or of an older one its own."""
-    value = json.loads(data)
-    return str(value.get("content_sha256") or content_sha256(value))
 
 
 def _by_machine(sessions: Mapping[tuple[str, str], _SessionFile]) -> dict[str, dict[str, _SessionFile]]:

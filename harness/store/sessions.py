@@ -21,6 +21,8 @@ from harness.values.roof import Roof
 
 SCHEMA = "llama-bench-harness/session"
 VERSION = 1
+_AROUND = ("schema", "version", "content_sha256")
+"""Fields of a file that are none of the session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,16 +137,30 @@ def read_sessions(folder: Path) -> dict[str, Session]:
     return dict(sorted(found.items(), key=lambda item: (item[1].started_utc, item[0])))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSession:
+    """A session as it lies in a file.
+
+    Attributes:
+        data: the file's content as this program writes it, whoever wrote it.
+        sha256: of its content: what the file says, which holds, or of an older one what it would say.
+    """
+
+    session: Session
+    data: bytes
+    sha256: str
+
+
 def read_session(path: Path) -> Session:
     """One session.
 
     Raises:
         InputError: it is no session of this program, or was changed.
     """
-    return read_session_bytes(path.read_bytes(), where=str(path))
+    return read_stored(path.read_bytes(), where=str(path)).session
 
 
-def read_session_bytes(data: bytes, *, where: str) -> Session:
+def read_stored(data: bytes, *, where: str) -> StoredSession:
     """The session of a file with this content.
 
     Args:
@@ -154,35 +170,39 @@ def read_session_bytes(data: bytes, *, where: str) -> Session:
         InputError: it is no session of this program, or was changed.
     """
     try:
-        found = read_indented(data, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
-        return _session(loads(data) if found is None else found)
+        value = read_indented(data, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+        if value is None:
+            value = loads(data)
+            data = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        return StoredSession(session=_session(value), data=data, sha256=_own_sha256(value))
     except (JsonError, CodecError) as error:
         raise InputError(
             str(error), where=where, remedy="Restore the file from where it was copied from, or remove it."
         ) from error
 
 
-def as_written(data: bytes) -> bytes:
-    """A session's file as this program writes it, whoever wrote it.
+def _session(value: Any) -> Session:
+    """Of its JSON.
 
     Raises:
-        JsonError: it is no JSON.
+        CodecError: it is none, or its hash does not hold.
     """
-    if read_indented(data, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH) is not None:
-        return data
-    return json.dumps(loads(data), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _session(data: Any) -> Session:
-    if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise CodecError("this is no session of this program")
-    if (version := data.pop("version", None)) != VERSION:
+    if (version := value.get("version")) != VERSION:
         raise CodecError(f"session version {version!r} is not {VERSION}: update the harness")
-    given = data.pop("content_sha256", None)
-    session = _built(data) or decode(Session, data)
-    if given is not None and not _hash_holds({"schema": SCHEMA, "version": version, **data}, given):
+    content = {name: each for name, each in value.items() if name not in _AROUND}
+    session = _built(content) or decode(Session, content)
+    given = value.get("content_sha256")
+    if given is not None and not _hash_holds({"schema": SCHEMA, "version": version, **content}, given):
         raise CodecError("its content is not what its hash says: it was changed")
     return session
+
+
+def _own_sha256(value: Mapping[str, Any]) -> str:
+    """The hash that the JSON of a session has; of one from before there was one, computed."""
+    given = value.get("content_sha256")
+    return content_sha256(value) if given is None else str(given)
 
 
 def _built(data: dict[str, Any]) -> Session | None:

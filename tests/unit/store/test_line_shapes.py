@@ -158,8 +158,8 @@ def test_shapes_of_strangers_do_not_add_up(shapes: LineShapes) -> None:
         data["outcomes"][0]["row"] = {f"field{number}": number}
         assert not isinstance(check_line(signed(data)), ReadBySchema)
         shapes.learn(data)
-    assert len(shapes._decoders) <= line_shapes.MOST_SHAPES
-    assert len(shapes._rows._decoders) <= line_shapes.MOST_SHAPES
+    assert len(shapes._lines._decoders) <= line_shapes.MOST_SHAPES
+    assert len(shapes._rows._rows._decoders) <= line_shapes.MOST_SHAPES
 
 
 def test_a_part_is_what_its_field_says() -> None:
