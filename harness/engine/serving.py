@@ -48,7 +48,7 @@ def serve(
 
     Returns:
         How the container ended, and what `talk` returned; None where it did not return. A container that was ended
-        since everything was said is neither cancelled nor has it a kill stage.
+        since everything was said is not cancelled, and has a kill stage only where it did not end when it was told to.
     """
     said: list[T] = []
     gone = Event()
@@ -71,5 +71,6 @@ def serve(
     if thread.ident is not None:
         thread.join(_LISTENS_S)
     if ended.cancelled and not cancel.is_set():
-        ended = replace(ended, cancelled=False, kill_stage=None)
+        stage = None if ended.kill_stage == "term" else ended.kill_stage
+        ended = replace(ended, cancelled=False, kill_stage=stage)
     return ended, said[0] if said else None

@@ -14,7 +14,7 @@ from harness.formats.llama_batched import BatchedRow
 from harness.measure.common_options import head, program_options
 from harness.measure.diagnosis import diagnose
 from harness.measure.log_proof import log_findings, outcome_of, program_build
-from harness.measure.placement import Finding, contradicted, proven
+from harness.measure.placement import Finding, contradicted, proven, unobservable
 from harness.measure.windows import IDLE, LOAD
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
@@ -26,7 +26,7 @@ from harness.values.record import Outcome
 from harness.values.telemetry import Window
 
 PROGRAM = "llama-batched-bench"
-_PARAMETERS = {"n_batch": "n_batch", "n_ubatch": "n_ubatch", "flash_attn": "flash_attn", "n_gpu_layers": "n_gpu_layers"}
+_PARAMETERS = ("n_batch", "n_ubatch", "flash_attn", "n_gpu_layers")
 _S = 1e9
 
 
@@ -80,7 +80,7 @@ class BatchedBench:
         begin = min((ended.stdout[row.line].at_ns - round(row.t_s * _S) for row in rows), default=ended.ended_ns)
         found.append(Window(name=LOAD, begin_ns=ended.started_ns, end_ns=max(begin, ended.started_ns)))
         for cell in cells:
-            own = [row for row in rows if row.n_parallel == cell.test.n_parallel]
+            own = _own(cell, rows)
             if own:
                 last = own[-1]
                 end_ns = ended.stdout[last.line].at_ns
@@ -100,14 +100,18 @@ class BatchedBench:
     ) -> tuple[Outcome, ...]:
         """The rows of each cell, one a repetition, with what the log proves."""
         rows, log = _rows(ended), self.log(ended, verbose=asked.verbose)
-        return tuple(
-            _judged(cell, [r for r in rows if r.n_parallel == cell.test.n_parallel], ended, log, asked)
-            for cell in cells
-        )
+        return tuple(_judged(cell, _own(cell, rows), ended, log, asked) for cell in cells)
 
 
 def _rows(ended: ContainerExit) -> tuple[BatchedRow, ...]:
     return llama_batched.read(line.text for line in ended.stdout)
+
+
+def _own(cell: Cell, rows: Sequence[BatchedRow]) -> list[BatchedRow]:
+    """The rows of a cell: of its shape, with as many sequences."""
+    test = cell.test
+    shape = (test.n_prompt, test.n_gen, test.n_parallel)
+    return [row for row in rows if (row.n_prompt, row.n_gen, row.n_parallel) == shape]
 
 
 def _judged(
@@ -142,15 +146,18 @@ def _missing(cell: Cell, rows: Sequence[BatchedRow], ended: ContainerExit, asked
 
 
 def _parameters(cell: Cell, row: BatchedRow) -> Finding:
-    different = [
-        f"{name} is {row.raw[name]}, asked for {cell.params[name]}"
+    told = {
+        name: found
         for name in _PARAMETERS
-        if name in row.raw and name in cell.params and _differs(cell.params[name], row.raw[name])
+        if isinstance(found := row.raw.get(name), int) and cell.params.get(name, "auto") != "auto"
+    }
+    different = [
+        f"{name} is {found}, asked for {cell.params[name]}"
+        for name, found in told.items()
+        if found != cell.params[name]
     ]
     if different:
         return contradicted("parameters", "; ".join(different), Reason.WRONG_PARAMETERS)
-    return proven("parameters", f"{len(_PARAMETERS)} as the row reports them")
-
-
-def _differs(wanted: object, found: object) -> bool:
-    return wanted != "auto" and isinstance(found, int) and found != wanted
+    if not told:
+        return unobservable("parameters", "the row does not report them")
+    return proven("parameters", f"{', '.join(told)} as the row reports them")

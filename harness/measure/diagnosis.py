@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.formats.signatures import ENGINE_SIGNATURES, LOG_SIGNATURES
-from harness.formats.signatures.signature import Signature
+from harness.formats.signatures.signature import LESS_HOST_MEMORY, Signature
 from harness.values.container import ContainerExit
 from harness.values.failure import Failure, Phase, Reason
 from harness.values.record import Outcome
@@ -39,6 +39,8 @@ _TELLING = re.compile(
 )
 
 _SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
+_BY_US = ("kill", "remove")
+"""Stages in which the harness itself sends SIGKILL."""
 _MODEL_BUFFER = re.compile(r"model buffer size|llama_context: constructing")
 
 
@@ -86,12 +88,15 @@ def _stopped(case: _Case) -> Failure | None:
         )
     if not ended.timed_out:
         return None
-    hung = ended.kill_stage in ("kill", "remove")
+    hung = ended.kill_stage in _BY_US
     seconds = (ended.ended_ns - ended.started_ns) / 1e9
     text = f"not done after {seconds:.0f} s" + (f", and had to be ended by {ended.kill_stage}" if hung else "")
     reason = Reason.HANG if hung else Reason.TIMEOUT
     return case.failure(
-        case.phase, reason, case.with_last_line(text), "Raise timeout_s in the matrix, or use a smaller test."
+        case.phase,
+        reason,
+        case.with_last_line(text),
+        "Raise `timeout` in the matrix and add --retry-failed, or use a smaller test.",
     )
 
 
@@ -111,13 +116,14 @@ def _killed_for_memory(case: _Case) -> Failure | None:
     ended = case.ended
     if ended.exit_code != 137 and not (ended.oom_killed and ended.exit_code):  # noqa: PLR2004 - 128 + SIGKILL
         return None
-    remedy = "Raise memory_bytes in the matrix, or use a smaller model, context or batch."
+    if ended.kill_stage in _BY_US and not ended.oom_killed:
+        return None
     if ended.oom_killed:
         return case.failure(
-            case.phase, Reason.OOM_HOST, case.with_last_line("killed at the container's memory limit"), remedy
+            case.phase, Reason.OOM_HOST, case.with_last_line("killed at the container's memory limit"), LESS_HOST_MEMORY
         )
     text = "killed with SIGKILL (exit code 137), mostly by the kernel because the machine had no memory left"
-    return case.failure(case.phase, Reason.OOM_HOST, case.with_last_line(text), remedy)
+    return case.failure(case.phase, Reason.OOM_HOST, case.with_last_line(text), LESS_HOST_MEMORY)
 
 
 def _by_log(case: _Case) -> Failure | None:

@@ -177,7 +177,7 @@ def _problem(cell: Cell, repetitions: Sequence[Sequence[Answer]], wanted: int) -
 
 def _not_ready(ended: ContainerExit, heard: Heard, asked: Asked) -> Failure:
     failure = diagnose(ended, backend=asked.backend)
-    if failure.reason is not Reason.MISSING_ROWS and not (failure.reason is Reason.INTERRUPTED and not ended.cancelled):
+    if failure.reason is not Reason.MISSING_ROWS and not _ended_by_us(failure, ended):
         return failure
     words = heard.problem or "the server never said that it is ready"
     return Failure(phase=Phase.LOAD, reason=Reason.LOAD, detail=words, remedy="See the diagnosis in the record.")
@@ -185,10 +185,17 @@ def _not_ready(ended: ContainerExit, heard: Heard, asked: Asked) -> Failure:
 
 def _unanswered(problem: str, ended: ContainerExit, heard: Heard, asked: Asked) -> Failure:
     failure = diagnose(ended, backend=asked.backend)
+    detail = f"{problem}; {heard.problem}" if heard.problem else problem
+    if _ended_by_us(failure, ended):
+        return Failure(phase=Phase.RUN, reason=Reason.HANG, detail=f"{detail[:250]}; and it did not end when told to")
     if failure.reason in {Reason.MISSING_ROWS, Reason.EXIT} or ended.exit_code == 0:
-        detail = f"{problem}; {heard.problem}" if heard.problem else problem
         return Failure(phase=Phase.RUN, reason=Reason.MALFORMED, detail=detail[:300])
     return failure
+
+
+def _ended_by_us(failure: Failure, ended: ContainerExit) -> bool:
+    """Whether all that its end tells is that the harness killed it, since its client had given up."""
+    return failure.reason is Reason.CRASH and ended.kill_stage is not None and not ended.oom_killed
 
 
 def _build(heard: Heard, image: ImageFacts) -> Finding:

@@ -12,6 +12,7 @@ from harness.stats.intervals import run_value
 from harness.values.bench import LogFacts
 from harness.values.cell import Cell
 from harness.values.failure import RETRIED_ON_RESUME, Failure, Phase, Reason
+from harness.values.measurement import BATCHED, LATENCY
 from harness.values.plan import repeat_of
 from harness.values.record import Outcome, Record
 
@@ -29,6 +30,8 @@ WHOLE_RUN = frozenset(
 )
 """Reasons that concern the whole run: what is left of it would fail in the same way."""
 
+_NO_ROOM = frozenset({Reason.OOM_DEVICE, Reason.OOM_HOST, Reason.CONTEXT})
+
 OUT_OF_ROOM = frozenset({"swap", "major_faults", "refaults"})
 """Rules of validity that a run breaks whose memory does not hold what it works with."""
 
@@ -41,8 +44,9 @@ def failures(record: Record) -> dict[str, Failure]:
 def left_over(cells: tuple[Cell, ...], failed: Mapping[str, Failure]) -> tuple[Cell, ...]:
     """The cells after the one that ended the run: they never had their turn.
 
-    The first cell without a row is the one that ended it; one that was refused by its proof has a row. A failure of
-    the whole run, and output that cannot be read, leave nothing over.
+    The first cell without a row is the one that ended it; one that was refused by its proof has a row. Of a program
+    that is started with the context of the largest of them, and had no memory for it, that is the largest. A failure
+    of the whole run, and output that cannot be read, leave nothing over.
     """
     for index, cell in enumerate(cells):
         failure = failed.get(cell.id)
@@ -50,8 +54,16 @@ def left_over(cells: tuple[Cell, ...], failed: Mapping[str, Failure]) -> tuple[C
             continue
         if failure.phase in {Phase.READ, Phase.PREPARE, Phase.START} or failure.reason in WHOLE_RUN:
             return ()
+        if index == 0 and len(failed) == len(cells) and _had_no_room(cell, failure):
+            largest = max(cells, key=lambda c: c.test.n_context)
+            return tuple(c for c in cells if c is not largest)
         return tuple(c for c in cells[index + 1 :] if c.id in failed and failed[c.id].phase is not Phase.PROOF)
     return ()
+
+
+def _had_no_room(cell: Cell, failure: Failure) -> bool:
+    """Whether the context that a program makes once for all its cells did not fit."""
+    return cell.test.measurement in {LATENCY, BATCHED} and failure.reason in _NO_ROOM
 
 
 @dataclass(slots=True)

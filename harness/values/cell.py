@@ -183,6 +183,14 @@ class Test:
             return self.n_gen * self.n_parallel
         return self.n_prompt + self.n_gen if self.measurement in {BENCH, CONTEXT} else 1
 
+    @property
+    def n_context(self) -> int:
+        """Tokens of context that it needs, in all sequences at once: what lies before, the prompt, what is generated.
+
+        A program that measures several tests is started with what the largest of them needs.
+        """
+        return self.n_parallel * (self.n_depth + self.n_prompt + self.n_gen)
+
 
 TRIAL = "~ctx"
 """Between the id of a search for the largest context and the context that is tried for it."""

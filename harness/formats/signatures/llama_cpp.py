@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from harness.formats.signatures.signature import GIVE_DEVICE, LESS_DEVICE_MEMORY, REPORT, Rank, Signature, texts
+from harness.formats.signatures.signature import (
+    GIVE_DEVICE,
+    LESS_DEVICE_MEMORY,
+    LESS_HOST_MEMORY,
+    REPORT,
+    Rank,
+    Signature,
+    texts,
+)
 from harness.values.failure import Phase, Reason
-
-_LESS_HOST_MEMORY = "Raise memory_bytes in the matrix, or use a smaller model, context or batch."
 
 LOG: tuple[Signature, ...] = (
     texts(Rank.DEVICE, Reason.NO_DEVICE, Phase.LOAD, GIVE_DEVICE, r"error: invalid device:", gpu_only=True),
@@ -20,7 +26,7 @@ LOG: tuple[Signature, ...] = (
         Rank.HOST_MEMORY,
         Reason.OOM_HOST,
         Phase.LOAD,
-        _LESS_HOST_MEMORY,
+        LESS_HOST_MEMORY,
         r"std::bad_alloc",
         r"cannot allocate memory",
         r"insufficient memory",

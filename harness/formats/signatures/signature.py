@@ -59,6 +59,7 @@ def texts(rank: Rank, reason: Reason, phase: Phase, remedy: str, *patterns: str,
     return Signature(rank=rank, pattern=joined, reason=reason, phase=phase, remedy=remedy, gpu_only=gpu_only)
 
 
+LESS_HOST_MEMORY = "Raise `memory` in the matrix and add --retry-failed, or use a smaller model, context or batch."
 LESS_DEVICE_MEMORY = (
     "Offload fewer layers (n_gpu_layers), or use a smaller context, micro-batch, KV cache type or model; "
     "see that no other process uses the device."

@@ -15,15 +15,15 @@ BATCH = ("n_batch", "n_ubatch")
 
 
 def memory(cell: Cell) -> tuple[int, ...]:
-    """What the memory of a cell grows with: the context that llama-bench makes for it, the batch, the micro-batch."""
-    test = cell.test
-    return (test.n_depth + test.n_tokens, *(int(cell.params.get(name, 0)) for name in BATCH))
+    """What the memory of a cell grows with: context, sequences, the batch, the micro-batch."""
+    return (cell.test.n_context, cell.test.n_parallel, *(int(cell.params.get(name, 0)) for name in BATCH))
 
 
 def dominates(smaller: Cell, cell: Cell) -> bool:
     """Whether `cell` needs at least the memory of `smaller` in every way, and more in one.
 
-    Both are the same model in the same image on the same device with the same parameters, batch and label apart.
+    Both are the same model in the same image on the same device with the same parameters, batch and label apart, in the
+    same program beside the same others: a server holds what llama-bench does not, such as a draft model or a cache.
     """
     if _same(smaller) != _same(cell):
         return False
@@ -33,7 +33,8 @@ def dominates(smaller: Cell, cell: Cell) -> bool:
 
 def _same(cell: Cell) -> tuple[object, ...]:
     params = {name: value for name, value in cell.params.items() if name not in BATCH}
-    return cell.backend, cell.image, cell.model, cell.device, cell.beside, tuple(sorted(params.items()))
+    programs = cell.test.measurement, cell.test.draft, cell.test.against, cell.beside, cell.beside_busy
+    return cell.backend, cell.image, cell.model, cell.device, *programs, tuple(sorted(params.items()))
 
 
 class SkipDominated:

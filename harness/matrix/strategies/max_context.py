@@ -66,7 +66,8 @@ def bisect_context(limit: int, known: Mapping[int, bool]) -> Step:
 def needs_more(easier: Cell, cell: Cell) -> bool:
     """Whether a cell needs at least the memory of another for the same context.
 
-    Both are the same model in the same image on the same device; batches and KV types may differ.
+    Both are the same model in the same image on the same device beside the same others; batches and KV types may
+    differ.
     """
     sizes = [_sizes(each) for each in (easier, cell)]
     return _same(easier) == _same(cell) and all(a <= b for a, b in zip(*sizes, strict=True))
@@ -80,7 +81,7 @@ def _sizes(cell: Cell) -> tuple[float, ...]:
 def _same(cell: Cell) -> tuple[object, ...]:
     free = {*BATCH, "type_k", "type_v"}
     params = tuple(sorted((name, value) for name, value in cell.params.items() if name not in free))
-    return cell.backend, cell.image, cell.model, cell.device, params
+    return cell.backend, cell.image, cell.model, cell.device, cell.beside, cell.beside_busy, params
 
 
 class MaxContext:

@@ -39,6 +39,15 @@ def test_it_is_ended_when_everything_is_said():
     assert (ended.cancelled, ended.kill_stage, ended.timed_out) == (False, None, False)
 
 
+def test_a_server_that_had_to_be_killed_is_known_as_such():
+    class Deaf(Server):
+        def wait(self, *, deadline_ns, cancel):
+            return replace(super().wait(deadline_ns=deadline_ns, cancel=cancel), exit_code=137, kill_stage="kill")
+
+    ended, _ = serve(Deaf(), SPEC, talk=lambda _stop: "all", timeout_s=30, cancel=Event())
+    assert (ended.cancelled, ended.kill_stage) == (False, "kill")
+
+
 def test_a_client_is_told_that_the_server_is_gone():
     def talk(stop):
         assert stop.wait(10)

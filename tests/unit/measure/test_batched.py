@@ -85,6 +85,24 @@ def test_another_parameter_than_asked_for_is_contradicted():
     assert next(c for c in outcome.checks if c.name == "parameters").proof is Proof.CONTRADICTED
 
 
+def parameters_of(*rows):
+    (outcome,) = judged(rows, cell(1))
+    return next(c for c in outcome.checks if c.name == "parameters")
+
+
+def test_parameters_that_the_row_does_not_tell_are_not_proven():
+    bare = json.dumps({"pp": 16, "tg": 4, "pl": 1, "t_pp": 0.25, "t_tg": 0.5, "t": 0.75})
+    assert parameters_of(bare, bare).proof is Proof.UNOBSERVABLE
+    told = parameters_of(row(1), row(1))
+    assert told.proof is Proof.PROVEN
+    assert "n_ubatch" in told.evidence
+
+
+def test_rows_of_another_shape_are_not_the_cells():
+    (outcome,) = judged([row(1, pp=999), row(1, pp=999)], cell(1))
+    assert outcome.failure.reason is Reason.MISSING_ROWS
+
+
 def test_the_command_line_repeats_the_list_in_a_context_for_the_most():
     argv = BatchedBench().argv(
         (cell(1), cell(4)),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.matrix.schema import MATRIX_SCHEMA
 from harness.measure.diagnosis import DETAIL_CHARS, DIAGNOSIS_BYTES, cleaned, diagnose, relevant_stderr
 from harness.values.container import ContainerExit, Line
 from harness.values.failure import Phase, Reason
@@ -260,3 +261,11 @@ def test_whatever_was_written_nothing_is_raised(lines, code, killed):
     assert len(failure.detail) <= DETAIL_CHARS
     assert failure.detail.isprintable() or "\n" not in failure.detail
     assert len(relevant_stderr(lines).encode()) <= DIAGNOSIS_BYTES
+
+
+def test_remedies_name_keys_of_a_matrix(ended):
+    late = {"timed_out": True, "started_ns": 0, "ended_ns": 60_000_000_000}
+    for end, key in ((ended(kill_stage="term", **late), "timeout"), (ended((), [], 137, oom_killed=True), "memory")):
+        remedy = diagnose(end).remedy
+        assert f"Raise `{key}` in the matrix and add --retry-failed" in remedy
+        assert f'"{key}": {{' in MATRIX_SCHEMA.read_text()

@@ -210,6 +210,18 @@ def test_a_server_killed_at_its_memory_limit_is_out_of_memory():
     assert outcome.failure.reason is Reason.OOM_HOST
 
 
+def test_a_server_that_we_had_to_kill_is_not_out_of_memory(served):
+    one = cell()
+    heard = replace(served((one,), refuses=503).heard, problem="TimeoutError: no answer")
+    (outcome,) = judged((one,), heard, exit_code=137, kill_stage="kill")
+    assert outcome.failure.reason is Reason.HANG
+    assert "HTTP 503" in outcome.failure.detail
+    assert "no answer" in outcome.failure.detail
+    (outcome,) = judged((one,), Heard(problem="TimeoutError: no answer"), exit_code=137, kill_stage="kill")
+    assert outcome.failure.reason is Reason.LOAD
+    assert "no answer" in outcome.failure.detail
+
+
 def test_another_build_than_the_images_is_contradicted(served):
     one = cell()
     heard = served((one,)).heard

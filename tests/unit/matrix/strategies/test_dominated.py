@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from harness.matrix.strategies.dominated import SkipDominated, dominates
@@ -37,6 +39,28 @@ SMALL = cell(Test(n_gen=128, n_depth=4096))
 )
 def test_a_cell_dominates_what_needs_more_in_some_way_and_less_in_none(other: Cell, expected: bool) -> None:
     assert dominates(SMALL, other) is expected
+
+
+@pytest.mark.parametrize(
+    "larger",
+    [
+        {"measurement": "quality"},
+        {"measurement": "latency", "n_parallel": 32},
+        {"measurement": "latency", "draft": "small"},
+        {"measurement": "quality", "against": "f16"},
+    ],
+    ids=str,
+)
+def test_another_program_shows_nothing_of_what_llama_bench_needs(larger: dict[str, str | int]) -> None:
+    other = cell(Test(n_prompt=512, **larger))
+    assert not dominates(other, cell(Test(n_prompt=2048)))
+    assert dominates(other, replace(other, test=replace(other.test, n_prompt=2048)))
+
+
+def test_more_requests_at_once_need_more_and_fewer_longer_ones_are_not_known() -> None:
+    four = cell(Test(n_prompt=512, n_gen=64, measurement="latency", n_parallel=4))
+    assert dominates(four, replace(four, test=replace(four.test, n_parallel=8)))
+    assert not dominates(four, replace(four, test=replace(four.test, n_parallel=1, n_prompt=8192)))
 
 
 def failed(reason: Reason) -> Outcome:

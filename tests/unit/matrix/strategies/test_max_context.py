@@ -64,6 +64,16 @@ def test_it_ends_close_below_what_there_is_room_for(room: int) -> None:
     assert len(known) <= 16
 
 
+def test_what_does_not_fit_beside_another_model_says_nothing_of_the_model_alone() -> None:
+    alone = search()
+    beside = replace(alone.cells[0], id="cuda/m/ctx/beside", beside=("big",))
+    crowded = Group(cells=(beside,), key=beside.id)
+    history, _ = play(strategy(crowded, alone, limit=8192), lambda cell: 2048 if cell.beside else 8192)
+    found = {cell.id: cell.test.n_prompt for plan in [strategy(crowded, alone, limit=8192)._after(history)]
+             for group in plan.groups for cell in group.cells}  # fmt: skip
+    assert found == {beside.id: 2048, alone.cells[0].id: 8192}
+
+
 def test_the_limit_itself_is_tried_first_and_ends_the_search() -> None:
     assert bisect_context(8192, {}).next == 8192
     step = bisect_context(8192, {8192: True})
