@@ -33,7 +33,7 @@ from harness.values.cell import Cell
 from harness.values.facts import ImageFacts, MachineFacts, ModelFacts
 from harness.values.failure import Failure
 from harness.values.measurement import CONTEXT
-from harness.values.record import Beside, Check, Outcome, Record
+from harness.values.record import Beside, Check, Outcome, Proof, Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,15 +320,24 @@ def _cell_result(cell: Cell, session: Session, picked: Picked) -> CellResult:
         screening=session.screening,
         software=cell.device == "software" or any(record.software for record, _ in by_round.values()),
         simulated=any(record.simulated for record, _ in by_round.values()),
-        checks=merged_checks(looked_at[1], [o for r, (_, o) in by_round.items() if r > 0 and o.ok])
-        if looked_at
-        else (),
+        checks=_checks(by_round),
         log=warm_up[0].log if warm_up else None,
         argv=any_record.argv if any_record else (),
         invalid=picked.invalid,
         set_aside=picked.set_aside,
         observed=tuple(summary for record in counted if (summary := observed(record, cell))),
     )
+
+
+def _checks(by_round: Mapping[int, tuple[Record, Outcome]]) -> tuple[Check, ...]:
+    """What is proven of a cell: without its warm-up, whose log names device and layers, that is not known."""
+    counted = [outcome for round_, (_, outcome) in by_round.items() if round_ > 0 and outcome.ok]
+    if 0 in by_round:
+        return merged_checks(by_round[0][1], counted)
+    if not by_round:
+        return ()
+    missing = Check(name="warm_up", proof=Proof.UNOBSERVABLE, evidence="the record of its warm-up is not there")
+    return (*merged_checks(next(iter(by_round.values()))[1], counted), missing)
 
 
 def _rounds_planned(session: Session, picked: Picked, runs: Iterable[RunValue]) -> int:

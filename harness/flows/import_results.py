@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from harness.flows.merge import out_folder
 from harness.flows.workspace import Workspace, find_workspace
 from harness.formats.foreign import MAX_BYTES, read
 from harness.report.report import write_report
-from harness.store.imports import ImportedRow, write_imports
+from harness.store.imports import ImportedRow, redacted, write_imports
+from harness.store.redaction import Redaction
 
 MAX_SOURCE = 500
 _SHOWN = 10
@@ -59,8 +61,12 @@ def import_results(request: ImportRequest, workspace: Workspace | None = None) -
     text_sha256 = hashlib.sha256(data).hexdigest()
     source = " ".join((request.source or name).split())[:MAX_SOURCE]
     target = out_folder(request.out, workspace)
+    redaction = Redaction.of(os.environ).for_publication()
     rows = [
-        ImportedRow(source=source, text_sha256=text_sha256, device="" if row.device else request.device, row=row)
+        redacted(
+            ImportedRow(source=source, text_sha256=text_sha256, device="" if row.device else request.device, row=row),
+            redaction,
+        )
         for row in found.rows
     ]
     write_imports(target, rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError, decode, encode
 from harness.store.files import write_whole
 from harness.store.record_line import canonical
+from harness.store.redaction import Redaction
 from harness.values.foreign import ForeignRow
 
 SCHEMA = "llama-bench-harness/imported"
@@ -46,6 +47,11 @@ def _stored(row: ImportedRow) -> dict[str, Any]:
     data = {"schema": SCHEMA, "version": VERSION, **encode(row)}
     del data["id"]
     return {"id": hashlib.sha256(canonical(data)).hexdigest(), **data}
+
+
+def redacted(row: ImportedRow, redaction: Redaction) -> ImportedRow:
+    """The row without what must not be published: programs print the paths of models, and these name persons."""
+    return replace(row, row=decode(ForeignRow, redaction.json(encode(row.row))))
 
 
 def import_path(folder: Path, text_sha256: str, source: str) -> Path:

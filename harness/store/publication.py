@@ -15,22 +15,23 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.formats.strict_json import JsonError, loads
+from harness.store.imports import read_import, redacted, write_imports
 from harness.store.record_line import MAX_LINE_BYTES, canonical
 from harness.store.redaction import Redaction
 from harness.store.sessions import content_sha256
 
-_AS_THEY_ARE = ("matrix.yaml", "matrices/*.yaml", "imports/*.jsonl", "reproductions/*.json")
+_AS_THEY_ARE = ("matrix.yaml", "matrices/*.yaml", "reproductions/*.json")
 """Files whose bytes are promised elsewhere, by hashes that are not ours to change."""
 
 
 def copy_for_publication(folder: Path, target: Path, redaction: Redaction) -> int:
-    """Copy a report's records, sessions, journals and matrix file, redacted; nothing else is copied.
+    """Copy a report's records, imported rows, sessions, journals and matrix file, redacted; nothing else is copied.
 
     Args:
         target: does not exist yet.
 
     Returns:
-        In how many records, sessions and lines of journals something was struck out.
+        In how many records, imported rows, sessions and lines of journals something was struck out.
 
     Raises:
         InputError: a file is damaged, or one that has to stay as it is holds what must not be published.
@@ -40,6 +41,8 @@ def copy_for_publication(folder: Path, target: Path, redaction: Redaction) -> in
         _refuse_secrets(path, redaction)
         _put(target / path.relative_to(folder), path)
     struck, sessions, records = 0, dict[str, str](), dict[str, str]()
+    for path in _files(folder, "imports/*.jsonl"):
+        struck += _imported(path, target, redaction)
     for path in _files(folder, "sessions/*.json"):
         value = _read(path.read_bytes(), path)
         clean = redaction.json(value)
@@ -80,6 +83,18 @@ def _records(path: Path, target: Path, redaction: Redaction, sessions: dict[str,
         renamed[str(old)] = clean["id"]
         lines.append(canonical(clean))
     _write(target, b"\n".join(lines))
+    return struck
+
+
+def _imported(path: Path, target: Path, redaction: Redaction) -> int:
+    """Copy imported rows; those that something is struck out of get new ids, as records do."""
+    rows = read_import(path)
+    clean = [redacted(row, redaction) for row in rows]
+    struck = sum(row != other for row, other in zip(rows, clean, strict=True))
+    if struck:
+        write_imports(target, clean)
+    else:
+        _put(target / "imports" / path.name, path)
     return struck
 
 

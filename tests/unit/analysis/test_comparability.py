@@ -16,7 +16,8 @@ MakeCell = Callable[..., Cell]
 @pytest.fixture
 def result_of(make_session: Callable[..., Session], make_record: Callable[..., Record]) -> Callable[..., CellResult]:
     def make(cell: Cell, **changes: Any) -> CellResult:
-        (result,) = machine_results([make_session([cell])], [make_record((cell, [9, 900]), **changes)]).cells
+        records = [make_record((cell, [9, 900]), round_=round_, **changes) for round_ in (0, 1)]
+        (result,) = machine_results([make_session([cell])], records).cells
         return result
 
     return make

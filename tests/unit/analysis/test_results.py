@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.comparability import proof_of
 from harness.analysis.results import machine_results, read_results
 from harness.errors import InputError
 from harness.store.records import RecordStore
@@ -170,6 +171,17 @@ def test_log_and_checks_are_the_warm_ups_and_the_command_a_counted_runs(
     assert result.log == LogFacts(cpu_variant="zen4")
     assert result.checks == (close,)
     assert result.argv == ("/app/llama-bench", "-r1")
+
+
+def test_without_the_record_of_its_warm_up_a_cell_is_not_proven(
+    cell: Cell, make_session: MakeSession, make_record: MakeRecord
+) -> None:
+    check = Check(name="parameters", proof=Proof.PROVEN, evidence="all")
+    records = [make_record((cell, [9, 900]), round_=round_, checks=(check,)) for round_ in (0, 1)]
+    for kept, proof in ((records, Proof.PROVEN), (records[1:], Proof.UNOBSERVABLE)):
+        (result,) = machine_results([make_session([cell])], kept).cells
+        assert proof_of(result) is proof
+    assert "warm-up is not there" in result.checks[-1].evidence
 
 
 def test_mixed_prompt_and_generation_counts_both(

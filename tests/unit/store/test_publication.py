@@ -8,9 +8,13 @@ import pytest
 
 from harness.analysis.audit import audit
 from harness.errors import InputError
+from harness.store.imports import ImportedRow, read_import, write_imports
 from harness.store.publication import copy_for_publication
 from harness.store.redaction import MARK, Redaction
+from harness.values.foreign import ForeignRow
 from tests.rig.repository import change, repository
+
+REPORTS = Path(__file__).parents[3] / "reports"
 
 CANARIES = {
     "token": "hf_" + "cAnAry7" * 5,
@@ -109,3 +113,20 @@ def test_what_is_no_person_stays() -> None:
     ):
         assert REDACTION.text(text) == text
     assert REDACTION.text("at Canary-Laptop, not Canary-Laptops") == f"at {MARK}, not Canary-Laptops"
+
+
+def test_imported_rows_are_redacted_and_stay_readable(demo: Path, tmp_path: Path) -> None:
+    raw = {"model_filename": "/home/canarybird/models/x.gguf", "avg_ts": "1.5"}
+    foreign = ForeignRow(program="llama-bench", form="json", line=1, model="m", metric="tg", tokens_per_s=1.5, raw=raw)
+    row = ImportedRow(source="https://example.org/1", text_sha256="0" * 64, row=foreign)
+    path = write_imports(demo, [row])
+    assert copy_for_publication(demo, tmp_path / "copy", REDACTION) == 1
+    assert "canarybird" not in texts(tmp_path / "copy")
+    (found,) = read_import(tmp_path / "copy" / path.relative_to(demo))
+    assert found.row.raw == {**raw, "model_filename": "~/models/x.gguf"}
+    assert (found.source, found.row.tokens_per_s) == (row.source, 1.5)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in REPORTS.iterdir() if (path / "report.md").exists()))
+def test_the_reports_of_this_repository_can_be_published(name: str, tmp_path: Path) -> None:
+    assert copy_for_publication(REPORTS / name, tmp_path / "copy", Redaction().for_publication()) == 0
