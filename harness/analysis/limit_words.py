@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.analysis.results import CellResult
 from harness.analysis.shares import Shares
 from harness.analysis.signs import Signs
+from harness.stats.digits import plain
 
 OUTDONE = 1.1
 """Of the probe: a run that reads so much faster shows that the probe was held back by something."""
+_MOST_DIGITS = 5
 
 
 def gb(size: float | None) -> str:
@@ -15,6 +19,19 @@ def gb(size: float | None) -> str:
     if size is None:
         return "unknown"
     return f"{size / 1e9:.3g} GB" if size >= 1e8 else f"{size / 1e6:.3g} MB"  # noqa: PLR2004 - below it MB
+
+
+def percent(share: float, bound: float | None = None) -> str:
+    """`84 %`; two digits below ten, and more where fewer would put it on, or beyond, the `bound` that it is held to."""
+    shown = [plain(100 * share, digits) for digits in range(2, _MOST_DIGITS + 1)]
+    side = 0 if bound is None else _side(100 * share, 100 * bound)
+    kept = (text for text in shown if bound is None or _side(float(text), 100 * bound) == side)
+    return f"{next(kept, shown[0])} %"
+
+
+def _side(value: float, bound: float) -> int:
+    """-1 below the bound, 1 above it, 0 on it as far as floating point tells."""
+    return 0 if math.isclose(value, bound) else 1 if value > bound else -1
 
 
 def figures(found: Shares, seen: Signs, result: CellResult) -> tuple[str, ...]:
