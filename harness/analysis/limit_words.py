@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from harness.analysis.results import CellResult
-from harness.analysis.shares import Shares
+from harness.analysis.shares import COMPUTE_BOUND, MEMORY_BOUND, Shares
 from harness.analysis.signs import Signs
 from harness.stats.digits import plain
 
@@ -54,13 +54,14 @@ def _reading(found: Shares, result: CellResult) -> str:
     if found.measured_bandwidth is not None and found.roof is not None:
         threads = f"{found.roof.n_threads} thread{'s' if found.roof.n_threads != 1 else ''}"
         outdone = found.measured_bandwidth > OUTDONE
-        share = "more than" if outdone else f"{100 * found.measured_bandwidth:.0f} % of"
+        share = "more than" if outdone else f"{percent(found.measured_bandwidth, MEMORY_BOUND)} of"
         of.append(
             f"{share} the {gb(found.roof.read)} a second that a plain reader with {threads} "
             f"reached in the same container{', which something disturbed' if outdone else ''}"
         )
     if found.sheet_bandwidth is not None and found.sheet is not None:
-        of.append(f"{100 * found.sheet_bandwidth:.0f} % of the data sheet's {found.sheet.bandwidth_gb_s:g} GB a second")
+        share = percent(found.sheet_bandwidth, MEMORY_BOUND)
+        of.append(f"{share} of the data sheet's {found.sheet.bandwidth_gb_s:g} GB a second")
     unknown = "" if needs.cache_bytes is not None else " The KV cache is not in it: the header does not tell its size."
     return text + (", " + " and ".join(of) if of else "") + "." + unknown
 
@@ -69,8 +70,8 @@ def _computing(found: Shares) -> str:
     if found.arithmetic is None or found.operations_per_s is None or found.peak is None:
         return ""
     return (
-        f"It computes {found.operations_per_s / 1e9:.3g} billion operations a second, {100 * found.arithmetic:.0f} % "
-        f"of {found.peak / 1e9:.3g} billion {found.peak_name}."
+        f"It computes {found.operations_per_s / 1e9:.3g} billion operations a second, "
+        f"{percent(found.arithmetic, COMPUTE_BOUND)} of {found.peak / 1e9:.3g} billion {found.peak_name}."
     )
 
 

@@ -36,8 +36,8 @@ def on_device(seen: Seen) -> Diagnosis | None:
         return Diagnosis(
             limit=Limit.HOST,
             decided_by="utilisation of the device",
-            because=f"the device was busy for {percent(signs_.busy_percent / 100, IDLE / 100)} of the time, and the container used "
-            f"{cpus(signs_.cpus_used)} CPUs",
+            because=f"the device was busy for {percent(signs_.busy_percent / 100, IDLE / 100)} of the time, and "
+            f"the container used {cpus(signs_.cpus_used)} CPUs",
             todo="Try flash attention, larger batches and a faster core for the host's thread; see that nothing is "
             "left on the CPU.",
         )
@@ -66,8 +66,8 @@ def _offloaded(seen: Seen, on_host: float) -> Diagnosis:
             return Diagnosis(
                 limit=Limit.PCIE,
                 decided_by="the link, and the weights that have to pass it",
-                because=f"{part}; to bring them over PCIe {link[0]}.0 x{link[1]} takes {percent(min(share, 1.0), IDLE / 100)} of "
-                "the time of a prompt",
+                because=f"{part}; to bring them over PCIe {link[0]}.0 x{link[1]} takes "
+                f"{percent(min(share, 1.0), IDLE / 100)} of the time of a prompt",
                 todo=f"{todo} Larger micro-batches (n_ubatch) bring them less often.",
             )
     roof = seen.shares.machine_roof

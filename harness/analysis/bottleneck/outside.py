@@ -98,8 +98,8 @@ def _bandwidth_taken(seen: Seen, others: str) -> Diagnosis | None:
         return Diagnosis(
             limit=Limit.NEIGHBOUR_BANDWIDTH,
             decided_by="CPU time of other programs, and weights read slower than memory can be",
-            because=f"{others}, while its own threads lacked none, and the weights were read at {percent(best, SLOWER_READ)} of "
-            "what this machine's memory has shown",
+            because=f"{others}, while its own threads lacked none, and the weights were read at "
+            f"{percent(best, SLOWER_READ)} of what this machine's memory has shown",
             todo=_END_OTHERS,
         )
     return None
@@ -114,8 +114,8 @@ def _less_than_ever(seen: Seen) -> Diagnosis | None:
     return Diagnosis(
         limit=Limit.SLOWER_MEMORY,
         decided_by="a probe far below the best of this machine",
-        because=f"the probe at the start read {gb(roof.read)} a second, {percent(fell, FAR_LESS_READ)} of the best that this machine "
-        "has shown, and no other program of this system used its CPUs",
+        because=f"the probe at the start read {gb(roof.read)} a second, {percent(fell, FAR_LESS_READ)} of the best "
+        "that this machine has shown, and no other program of this system used its CPUs",
         todo="Look for what else uses the memory: other virtual machines, integrated graphics, lowered memory clocks.",
     )
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from harness.analysis.bottleneck.seen import Seen
 from harness.analysis.limit_words import percent
+from harness.analysis.shares import COMPUTE_BOUND, MEMORY_BOUND
 from harness.values.limit import Diagnosis, Limit
 
-MEMORY_BOUND = 0.6
-"""Share of the measured bandwidth from which memory limits: most kernels read at 60 to 90 % of a plain reader."""
-COMPUTE_BOUND = 0.4
-"""Share of the measured or rated arithmetic from which that limits: matrix kernels of llama.cpp reach 40 to 80 %."""
 _FEWER_BYTES = (
     "Only fewer bytes a token or faster memory help: a smaller quantization, a KV cache of fewer bits, a model with "
     "fewer active weights; several requests at once share one reading."

@@ -1,5 +1,6 @@
 """The tree that says what limits a cell: each cause from the signs that it leaves, and none from those of another."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -136,6 +137,15 @@ def test_a_cell_just_below_a_bound_does_not_say_that_it_reaches_it() -> None:
     assert found is not None
     assert found.limit is Limit.OVERHEAD
     assert "only 59.8 % of the bandwidth" in found.because
+
+
+@pytest.mark.parametrize("rate", [0.11, 0.68, 5.0, 11.95])
+def test_a_share_has_one_figure_in_a_paragraph(rate: float) -> None:
+    found = diagnose(made(rate=rate), Machine())
+    assert found is not None
+    bandwidth, arithmetic = re.findall(r"[0-9.]+ %", found.because)
+    assert f"{bandwidth} of the 20 GB a second" in found.figures[0]
+    assert f"{arithmetic} of" in found.figures[1]
 
 
 def test_the_cache_at_a_depth_is_read_too() -> None:
