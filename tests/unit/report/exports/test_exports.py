@@ -23,6 +23,8 @@ from harness.report.exports import FORMATS
 from harness.report.exports.badges import badge
 from harness.report.exports.compare_script import FIELDS, script_rows
 from harness.report.exports.exported import COLUMNS, Exported
+from harness.report.exports.scoreboard import mean_and_deviation
+from harness.values.cell import Test
 from harness.values.result_row import ResultRow
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden"
@@ -208,6 +210,41 @@ def test_the_scoreboard_has_the_figures_of_llama_bench(complete: Exported) -> No
     rates = [32e9 / sample for run in result.runs for sample in run.samples_ns]
     assert f"{fmean(rates):.2f} ±" in text
     assert "llvmpipe" not in text
+
+
+def on_two(complete: Exported, second: str) -> str:
+    """The scoreboard of the machine and of one of another name, whose tests are those that boards have columns for."""
+    (machine,) = complete.machines
+    tests = {"pp128": Test(n_prompt=512), "tg32": Test(n_gen=128)}
+    cells = tuple(
+        replace(c, cell=replace(c.cell, test=tests.get(c.cell.test.name, c.cell.test))) for c in machine.cells
+    )
+    one = replace(machine, cells=cells)
+    other = replace(one, machine=replace(one.machine, machine=second))
+    return FORMATS["scoreboard"].write(Exported(rows=(), machines=(one, other))).decode()
+
+
+def test_a_device_of_several_machines_is_told_apart_by_their_names(complete: Exported) -> None:
+    name = complete.machines[0].machine.machine
+    text = on_two(complete, "other-epyc")
+    assert f"AMD EPYC ({name})\n\n" in text
+    assert "AMD EPYC (other-epyc)\n\n" in text
+    board = text[text.index("| Chip") :]
+    assert len(re.findall(r"^\| AMD EPYC \(other-epyc\) ", board, re.MULTILINE)) == 1
+    # Two matrices of one machine are no two machines.
+    assert "AMD EPYC (" not in on_two(complete, name)
+
+
+def test_a_control_is_given_once_on_a_scoreboard(complete: Exported) -> None:
+    text = FORMATS["scoreboard"].write(complete).decode()
+    assert text.count("| Synthetic llama 17M Q4_0 ") == 2
+    (a,) = [c for c in complete.machines[0].cells if c.cell.id == "cpu/synthetic-17m-q4_0/pp64#a"]
+    assert f"{mean_and_deviation(a)[0]:.2f} ±" in text
+    assert "A/A" in text
+    # Where the first arm has no number, the next one stands for it.
+    cells = tuple(replace(c, runs=()) if c.cell.label == "a" else c for c in complete.machines[0].cells)
+    failed = Exported(rows=(), machines=(replace(complete.machines[0], cells=cells),))
+    assert FORMATS["scoreboard"].write(failed).decode().count("| Synthetic llama 17M Q4_0 ") == 2
 
 
 def test_badges_are_of_rows_that_may_be_ranked(complete: Exported) -> None:
