@@ -251,5 +251,24 @@ def test_badges_are_of_rows_that_may_be_ranked(complete: Exported) -> None:
     text = unquote(FORMATS["badge"].write(complete).decode())
     assert "Gemma 3 270M Q4__K__M tg32 on AMD EPYC" in text
     assert "llvmpipe" not in text
+    assert "Synthetic" not in text
     nothing: tuple[ResultRow, ...] = ()
     assert b"nothing for a badge" in FORMATS["badge"].write(Exported(rows=nothing, machines=()))
+
+
+def test_a_badge_of_a_control_is_of_its_first_arm_and_not_of_the_faster(complete: Exported) -> None:
+    (first,) = [row for row in complete.rows if row.cell == "cpu/gemma3-270m-q4_k_m/tg32"]
+    arms = (
+        replace(first, cell="x#a", label="a", value=80.0),
+        replace(first, cell="x#b", label="b", value=90.0),
+    )
+    assert "80.0" in unquote(FORMATS["badge"].write(Exported(rows=arms, machines=())).decode())
+    # Another machine's is no arm of the same control, and is the best of the group.
+    faster = replace(first, machine="other", value=95.0)
+    assert "95.0" in unquote(FORMATS["badge"].write(Exported(rows=(*arms, faster), machines=())).decode())
+
+
+def test_noise_for_weights_has_a_badge_only_where_nothing_real_has(complete: Exported) -> None:
+    synthetic = tuple(row for row in complete.rows if row.kind == "synthetic")
+    text = FORMATS["badge"].write(Exported(rows=synthetic, machines=())).decode()
+    assert text.count("![Synthetic llama 17M") == 2
