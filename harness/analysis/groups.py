@@ -62,7 +62,7 @@ def forbidding(first: Group, second: Group) -> tuple[str, ...]:
 
 def _group(id_: str, rows: Sequence[ResultRow]) -> Group:
     best_first = sorted((r for r in rows if r.rankable), key=lambda r: -_goodness(r))
-    pairs = _controls(best_first)
+    pairs = controls(best_first)
     return Group(
         id=id_,
         ranked=tuple(best_first),
@@ -93,13 +93,14 @@ def _text(value: object) -> str:
     return "unknown" if value in {None, ""} else str(value)
 
 
-def _controls(rows: Sequence[ResultRow]) -> list[tuple[ResultRow, ResultRow]]:
+def controls(rows: Iterable[ResultRow]) -> list[tuple[ResultRow, ResultRow]]:
     """Each further row that differs from the first of its like in its label only, with that first one."""
     same: dict[object, list[ResultRow]] = {}
     for row in sorted(rows, key=lambda r: r.label):
-        setting = tuple(sorted((name, str(value)) for name, value in row.params.items()))
         if row.label:
-            same.setdefault((row.machine, row.metric, row.backend, row.image, row.device, setting), []).append(row)
+            setting = tuple(sorted((name, str(value)) for name, value in row.params.items()))
+            like = (row.group, row.machine, row.metric, row.backend, row.image, row.device, setting)
+            same.setdefault(like, []).append(row)
     return [(own[0], other) for own in same.values() for other in own[1:]]
 
 

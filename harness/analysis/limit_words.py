@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.analysis.results import CellResult
-from harness.analysis.shares import Shares
+from harness.analysis.shares import COMPUTE_BOUND, MEMORY_BOUND, Shares
 from harness.analysis.signs import Signs
+from harness.stats.digits import plain
 
 OUTDONE = 1.1
 """Of the probe: a run that reads so much faster shows that the probe was held back by something."""
+_MOST_DIGITS = 5
 
 
 def gb(size: float | None) -> str:
@@ -15,6 +19,19 @@ def gb(size: float | None) -> str:
     if size is None:
         return "unknown"
     return f"{size / 1e9:.3g} GB" if size >= 1e8 else f"{size / 1e6:.3g} MB"  # noqa: PLR2004 - below it MB
+
+
+def percent(share: float, bound: float | None = None) -> str:
+    """`84 %`; two digits below ten, and more where fewer would put it on, or beyond, the `bound` that it is held to."""
+    shown = [plain(100 * share, digits) for digits in range(2, _MOST_DIGITS + 1)]
+    side = 0 if bound is None else _side(100 * share, 100 * bound)
+    kept = (text for text in shown if bound is None or _side(float(text), 100 * bound) == side)
+    return f"{next(kept, shown[0])} %"
+
+
+def _side(value: float, bound: float) -> int:
+    """-1 below the bound, 1 above it, 0 on it as far as floating point tells."""
+    return 0 if math.isclose(value, bound) else 1 if value > bound else -1
 
 
 def figures(found: Shares, seen: Signs, result: CellResult) -> tuple[str, ...]:
@@ -37,13 +54,14 @@ def _reading(found: Shares, result: CellResult) -> str:
     if found.measured_bandwidth is not None and found.roof is not None:
         threads = f"{found.roof.n_threads} thread{'s' if found.roof.n_threads != 1 else ''}"
         outdone = found.measured_bandwidth > OUTDONE
-        share = "more than" if outdone else f"{100 * found.measured_bandwidth:.0f} % of"
+        share = "more than" if outdone else f"{percent(found.measured_bandwidth, MEMORY_BOUND)} of"
         of.append(
             f"{share} the {gb(found.roof.read)} a second that a plain reader with {threads} "
             f"reached in the same container{', which something disturbed' if outdone else ''}"
         )
     if found.sheet_bandwidth is not None and found.sheet is not None:
-        of.append(f"{100 * found.sheet_bandwidth:.0f} % of the data sheet's {found.sheet.bandwidth_gb_s:g} GB a second")
+        share = percent(found.sheet_bandwidth, MEMORY_BOUND)
+        of.append(f"{share} of the data sheet's {found.sheet.bandwidth_gb_s:g} GB a second")
     unknown = "" if needs.cache_bytes is not None else " The KV cache is not in it: the header does not tell its size."
     return text + (", " + " and ".join(of) if of else "") + "." + unknown
 
@@ -52,8 +70,8 @@ def _computing(found: Shares) -> str:
     if found.arithmetic is None or found.operations_per_s is None or found.peak is None:
         return ""
     return (
-        f"It computes {found.operations_per_s / 1e9:.3g} billion operations a second, {100 * found.arithmetic:.0f} % "
-        f"of {found.peak / 1e9:.3g} billion {found.peak_name}."
+        f"It computes {found.operations_per_s / 1e9:.3g} billion operations a second, "
+        f"{percent(found.arithmetic, COMPUTE_BOUND)} of {found.peak / 1e9:.3g} billion {found.peak_name}."
     )
 
 

@@ -11,6 +11,11 @@ from harness.analysis.traffic import Traffic, traffic
 from harness.values.backend import BACKENDS
 from harness.values.roof import Roof
 
+MEMORY_BOUND = 0.6
+"""Share of the measured bandwidth from which memory limits: most kernels read at 60 to 90 % of a plain reader."""
+COMPUTE_BOUND = 0.4
+"""Share of the measured or rated arithmetic from which that limits: matrix kernels of llama.cpp reach 40 to 80 %."""
+
 _SPLIT = ("tensor_split", "tensor_buft_overrides", "n_cpu_moe")
 _ALL_LAYERS = 99
 

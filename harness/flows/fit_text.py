@@ -89,7 +89,8 @@ def _error(answer: Fit) -> str:
     text = (
         f"Predicted, not measured. On the {BACKENDS[found.backend].title} such predictions of the peak were off by "
         f"{100 * found.median:.1f} % (median of {found.combinations} runs of "
-        f"{found.build}; worst {100 * found.worst:.1f} %)."
+        f"{found.build} with one test each; worst {100 * found.worst:.1f} %). They are too high for a test at a depth "
+        "that another test of the same run has filled."
     )
     backend = BACKENDS[answer.backend]
     if backend.is_gpu:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.analysis.bottleneck.seen import COOLER, Seen, cpus, percent
+from harness.analysis.bottleneck.seen import COOLER, Seen, cpus
+from harness.analysis.limit_words import percent
 from harness.analysis.shares import layers_on_host
 from harness.values.limit import Diagnosis, Limit
 from harness.values.telemetry import ThrottleKind
@@ -24,7 +25,7 @@ def on_device(seen: Seen) -> Diagnosis | None:
         return Diagnosis(
             limit=Limit.THERMAL,
             decided_by="the driver's reasons for lower clocks",
-            because=f"heat or the hardware's protection held clocks down for {percent(hot)} of the time",
+            because=f"heat or the hardware's protection held clocks down for {percent(hot, THROTTLED)} of the time",
             todo=COOLER,
         )
     on_host = layers_on_host(seen.result)
@@ -35,8 +36,8 @@ def on_device(seen: Seen) -> Diagnosis | None:
         return Diagnosis(
             limit=Limit.HOST,
             decided_by="utilisation of the device",
-            because=f"the device was busy for {signs_.busy_percent:.0f} % of the time, and the container used "
-            f"{cpus(signs_.cpus_used)} CPUs",
+            because=f"the device was busy for {percent(signs_.busy_percent / 100, IDLE / 100)} of the time, and "
+            f"the container used {cpus(signs_.cpus_used)} CPUs",
             todo="Try flash attention, larger batches and a faster core for the host's thread; see that nothing is "
             "left on the CPU.",
         )
@@ -45,7 +46,7 @@ def on_device(seen: Seen) -> Diagnosis | None:
         return Diagnosis(
             limit=Limit.POWER,
             decided_by="the driver's reasons for lower clocks",
-            because=f"the power limit held clocks down for {percent(capped)} of the time{watts}",
+            because=f"the power limit held clocks down for {percent(capped, POWER_CAPPED)} of the time{watts}",
             todo="Raise the power limit where cooling allows it; for joules a token it may be right where it is.",
         )
     return None
@@ -65,8 +66,8 @@ def _offloaded(seen: Seen, on_host: float) -> Diagnosis:
             return Diagnosis(
                 limit=Limit.PCIE,
                 decided_by="the link, and the weights that have to pass it",
-                because=f"{part}; to bring them over PCIe {link[0]}.0 x{link[1]} takes {percent(min(share, 1.0))} of "
-                "the time of a prompt",
+                because=f"{part}; to bring them over PCIe {link[0]}.0 x{link[1]} takes "
+                f"{percent(min(share, 1.0), IDLE / 100)} of the time of a prompt",
                 todo=f"{todo} Larger micro-batches (n_ubatch) bring them less often.",
             )
     roof = seen.shares.machine_roof

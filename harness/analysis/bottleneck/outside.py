@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.analysis.bottleneck.seen import MORE_MEMORY, Seen, cpus, percent
-from harness.analysis.limit_words import gb
+from harness.analysis.bottleneck.seen import MORE_MEMORY, Seen, cpus
+from harness.analysis.limit_words import gb, percent
 from harness.analysis.shares import on_processor
 from harness.values.limit import Diagnosis, Limit
 
@@ -45,7 +45,7 @@ def from_outside(seen: Seen) -> Diagnosis | None:
         return Diagnosis(
             limit=Limit.CPU_QUOTA,
             decided_by="time held back by the CPU quota of its control group",
-            because=f"the quota held it back for {percent(signs_.held_share)} of the time; it used "
+            because=f"the quota held it back for {percent(signs_.held_share, HELD)} of the time; it used "
             f"{cpus(signs_.cpus_used)} of its {signs_.n_threads} threads' CPUs",
             todo="Lift the CPU quota of the engine or of the control group above it.",
         )
@@ -65,7 +65,7 @@ def _neighbour(seen: Seen) -> Diagnosis | None:
         return Diagnosis(
             limit=Limit.NEIGHBOUR_CPU,
             decided_by="CPU time stolen by the hypervisor",
-            because=f"the hypervisor gave {percent(signs_.steal)} of the machine's CPU time to others",
+            because=f"the hypervisor gave {percent(signs_.steal, STEAL)} of the machine's CPU time to others",
             todo="Measure when the host is quiet, or on CPUs of its own.",
         )
     if signs_.foreign_cpus is None or signs_.foreign_cpus < FOREIGN * there_are or not on_processor(seen.result):
@@ -75,7 +75,7 @@ def _neighbour(seen: Seen) -> Diagnosis | None:
         return Diagnosis(
             limit=Limit.NEIGHBOUR_CPU,
             decided_by="CPU time of other programs, and CPU time that the threads lacked",
-            because=f"{others}, and its threads had {percent(signs_.cpu_share)} of their time",
+            because=f"{others}, and its threads had {percent(signs_.cpu_share, WITHOUT_CPU)} of their time",
             todo=_END_OTHERS,
         )
     return _bandwidth_taken(seen, others)
@@ -90,7 +90,7 @@ def _bandwidth_taken(seen: Seen, others: str) -> Diagnosis | None:
             limit=Limit.NEIGHBOUR_BANDWIDTH,
             decided_by="CPU time of other programs, and a probe below the best of this machine",
             because=f"{others}, while its own threads lacked none; the probe at the start read {gb(roof.read)} a "
-            f"second, {percent(fell)} of the best that this machine has shown",
+            f"second, {percent(fell, LESS_READ)} of the best that this machine has shown",
             todo=_END_OTHERS,
         )
     computing = seen.shares.arithmetic is not None and seen.shares.arithmetic >= COMPUTE_BOUND
@@ -98,8 +98,8 @@ def _bandwidth_taken(seen: Seen, others: str) -> Diagnosis | None:
         return Diagnosis(
             limit=Limit.NEIGHBOUR_BANDWIDTH,
             decided_by="CPU time of other programs, and weights read slower than memory can be",
-            because=f"{others}, while its own threads lacked none, and the weights were read at {percent(best)} of "
-            "what this machine's memory has shown",
+            because=f"{others}, while its own threads lacked none, and the weights were read at "
+            f"{percent(best, SLOWER_READ)} of what this machine's memory has shown",
             todo=_END_OTHERS,
         )
     return None
@@ -114,8 +114,8 @@ def _less_than_ever(seen: Seen) -> Diagnosis | None:
     return Diagnosis(
         limit=Limit.SLOWER_MEMORY,
         decided_by="a probe far below the best of this machine",
-        because=f"the probe at the start read {gb(roof.read)} a second, {percent(fell)} of the best that this machine "
-        "has shown, and no other program of this system used its CPUs",
+        because=f"the probe at the start read {gb(roof.read)} a second, {percent(fell, FAR_LESS_READ)} of the best "
+        "that this machine has shown, and no other program of this system used its CPUs",
         todo="Look for what else uses the memory: other virtual machines, integrated graphics, lowered memory clocks.",
     )
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from harness.analysis.bottleneck.seen import Seen, percent
+from harness.analysis.bottleneck.seen import Seen
+from harness.analysis.limit_words import percent
+from harness.analysis.shares import COMPUTE_BOUND, MEMORY_BOUND
 from harness.values.limit import Diagnosis, Limit
 
-MEMORY_BOUND = 0.6
-"""Share of the measured bandwidth from which memory limits: most kernels read at 60 to 90 % of a plain reader."""
-COMPUTE_BOUND = 0.4
-"""Share of the measured or rated arithmetic from which that limits: matrix kernels of llama.cpp reach 40 to 80 %."""
 _FEWER_BYTES = (
     "Only fewer bytes a token or faster memory help: a smaller quantization, a KV cache of fewer bits, a model with "
     "fewer active weights; several requests at once share one reading."
@@ -27,14 +25,14 @@ def roofline(seen: Seen) -> Diagnosis:
         return Diagnosis(
             limit=Limit.MEMORY_BANDWIDTH,
             decided_by=f"bytes read for a token, against {against}",
-            because=f"a token's weights and cache are read at {percent(memory)} of {against}",
+            because=f"a token's weights and cache are read at {percent(memory, MEMORY_BOUND)} of {against}",
             todo=_FEWER_BYTES,
         )
     if found.arithmetic is not None and found.arithmetic >= COMPUTE_BOUND:
         return Diagnosis(
             limit=Limit.COMPUTE,
             decided_by=f"operations a token, against {found.peak_name}",
-            because=f"it computes at {percent(found.arithmetic)} of the {found.peak_name}",
+            because=f"it computes at {percent(found.arithmetic, COMPUTE_BOUND)} of the {found.peak_name}",
             todo=_LESS_WORK if seen.generating else _FASTER_PROMPT,
         )
     if memory is None and found.arithmetic is None:
@@ -48,8 +46,11 @@ def roofline(seen: Seen) -> Diagnosis:
             limit=Limit.UNKNOWN, decided_by="nothing", because="the peak of this device's arithmetic is not known"
         )
     told = [
-        f"{percent(share)} of {name}"
-        for share, name in ((memory if seen.generating else None, against), (found.arithmetic, found.peak_name))
+        f"{percent(share, bound)} of {name}"
+        for share, bound, name in (
+            (memory if seen.generating else None, MEMORY_BOUND, against),
+            (found.arithmetic, COMPUTE_BOUND, found.peak_name),
+        )
         if share is not None
     ]
     return Diagnosis(

@@ -29,11 +29,6 @@ class Seen:
         return self.result.cell.test.kind == "tg"
 
 
-def percent(share: float) -> str:
-    """`84 %`; two digits below ten."""
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"  # noqa: PLR2004 - below it two digits
-
-
 def cpus(number: float | None) -> str:
     """`1.98`: CPUs that were used on average."""
     return "an unknown number" if number is None else f"{number:.2f}"

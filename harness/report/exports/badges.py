@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from harness.analysis.groups import controls
 from harness.report.exports.exported import Exported, one_line
 from harness.report.writers.markdown import escape
 from harness.stats.digits import plain
@@ -14,17 +15,25 @@ MOST = 50
 
 
 def markdown_bytes(exported: Exported) -> bytes:
-    """A line a badge, the best of each group only; at most fifty."""
+    """A line a badge, the best of each group only; at most fifty. Noise for weights only where nothing else is."""
+    may = [row for row in exported.rows if row.rankable and row.value is not None]
+    may = [row for row in may if row.kind == "ranked"] or may
+    # The faster arm of a control is faster by chance only.
+    further = {id(arm) for _, arm in controls(may)}
     best: dict[str, ResultRow] = {}
-    for row in exported.rows:
-        if row.rankable and row.value is not None:
-            kept = best.get(row.group)
-            if kept is None or kept.value is None or (row.value > kept.value) == row.higher_is_better:
-                best[row.group] = row
+    for row in may:
+        kept = best.get(row.group)
+        if id(row) not in further and (kept is None or _better(row, kept)):
+            best[row.group] = row
     lines = [badge(row) for row in list(best.values())[:MOST]]
     if not lines:
         lines = ["No row of this report may be ranked, so that there is nothing for a badge."]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _better(row: ResultRow, other: ResultRow) -> bool:
+    a, b = row.value or 0.0, other.value or 0.0
+    return a > b if row.higher_is_better else a < b
 
 
 def badge(row: ResultRow) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from statistics import fmean, stdev
 
+from harness.analysis.arms import control_arms
 from harness.analysis.results import CellResult, MachineResults
 from harness.report.exports.exported import Exported, one_line
 from harness.report.writers import markdown
@@ -18,6 +20,9 @@ BOARD_TESTS = ("pp512", "tg128")
 COLUMNS = ("model", "size", "params", "backend", "ngl", "threads", "n_batch", "n_ubatch", "fa", "test", "t/s")
 """llama-bench's, with those that are shown only where they matter."""
 
+Shown = tuple[MachineResults, Sequence[CellResult]]
+"""A machine with those of its results that are given."""
+
 _GIB = 1024**3
 _MIB = 1024**2
 _BILLION = 1e9
@@ -25,13 +30,15 @@ _BILLION = 1e9
 
 def markdown_bytes(exported: Exported) -> bytes:
     """For each machine llama-bench's table with the build under it; then lines for a scoreboard, one a device."""
-    parts = [_machine(machine) for machine in exported.machines]
-    board = _board(exported.machines)
+    shown = [(machine, _shown(machine)) for machine in exported.machines]
+    several = _several(shown)
+    parts = [_machine(machine, results, several) for machine, results in shown]
+    board = _board(shown, several)
     if board:
         parts.append(board)
     note = (
         "Means and standard deviations of the rates of all repetitions, as llama-bench prints them. They say nothing "
-        "about another start; medians and intervals are in the report.\n"
+        "about another start; medians and intervals are in the report. Of an A/A control the first arm is given.\n"
     )
     return "\n".join([*(part for part in parts if part), note]).encode()
 
@@ -47,13 +54,33 @@ def mean_and_deviation(result: CellResult) -> tuple[float, float]:
     return fmean(rates), stdev(rates) if len(rates) > 1 else 0.0
 
 
-def _machine(machine: MachineResults) -> str:
-    shown = [result for result in machine.cells if result.runs and not result.software]
+def _shown(machine: MachineResults) -> list[CellResult]:
+    """Results with a number; the first arm of each control, since a row has no place for a label."""
+    measured = [result for result in machine.cells if result.runs and not result.software]
+    further = {arms.second.cell.id for arms in control_arms(replace(machine, cells=tuple(measured)))}
+    return [result for result in measured if result.cell.id not in further]
+
+
+def _several(shown: Iterable[Shown]) -> set[str]:
+    """Names of devices that more than one machine has."""
+    machines: dict[str, set[str]] = {}
+    for machine, results in shown:
+        for result in results:
+            machines.setdefault(result.device, set()).add(machine.machine.machine)
+    return {device for device, names in machines.items() if len(names) > 1}
+
+
+def _device(machine: MachineResults, result: CellResult, several: Container[str]) -> str:
+    """Its name, with the machine's where others have one of the same name."""
+    return f"{result.device} ({machine.machine.machine})" if result.device in several else result.device
+
+
+def _machine(machine: MachineResults, shown: Sequence[CellResult], several: Container[str]) -> str:
     texts = []
     for build in dict.fromkeys(_build(result) for result in shown):
         rows = [_row(result) for result in shown if _build(result) == build]
         table = _table(COLUMNS, rows, ("left", "right", "right", "left", *("right",) * 7))
-        devices = ", ".join(dict.fromkeys(escape(r.device) for r in shown if _build(r) == build))
+        devices = ", ".join(dict.fromkeys(escape(_device(machine, r, several)) for r in shown if _build(r) == build))
         texts.append(f"{devices}\n\n{table}\nbuild: {build}\n")
     return "\n".join(texts)
 
@@ -72,14 +99,14 @@ def _row(result: CellResult) -> tuple[str, ...]:
     )
 
 
-def _board(machines: Sequence[MachineResults]) -> str:
+def _board(shown: Iterable[Shown], several: Container[str]) -> str:
     """A line a device, model, backend and flash attention that has both tests of a scoreboard."""
     found: dict[tuple[str, ...], dict[str, CellResult]] = {}
-    for result in (r for machine in machines for r in machine.cells if r.runs and not (r.software or r.synthetic)):
+    for machine, result in ((machine, r) for machine, results in shown for r in results if not r.synthetic):
         if result.cell.test.name in BOARD_TESTS:
             title = result.model.title if result.model else result.cell.model
             fa = str(result.cell.params.get("flash_attn", ""))
-            key = (result.device, title, BACKENDS[result.cell.backend].title, fa, _build(result))
+            key = (_device(machine, result, several), title, BACKENDS[result.cell.backend].title, fa, _build(result))
             found.setdefault(key, {})[result.cell.test.name] = result
     rows = [
         (*key, *(_figure(tests[name]) for name in BOARD_TESTS))

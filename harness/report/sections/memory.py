@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.analysis.memory import CellMemory, cell_memory
 from harness.analysis.results import MachineResults
 from harness.report import words
@@ -10,6 +12,8 @@ from harness.report.holes import not_recorded
 from harness.values.block import Block, Heading, Paragraph, Table
 
 NONE = "-"
+FAR_OFF = 0.05
+"""Predicted over measured, less one: above the worst that cells alone in their run were off by."""
 COLUMNS = (
     "Cell",
     "Device, loaded",
@@ -49,10 +53,31 @@ def render(data: ReportData) -> tuple[Block, ...]:
             align=tuple("left" if columns[index] in {"Machine", "Cell"} else "right" for index in kept),
         ),
     ]
+    blocks += [Paragraph(text=text) for text in notes([each for _, memories in found for each in memories])]
     refused = {each.refused: each.result.cell.id for _, memories in found for each in memories if each.refused}
     blocks += [Paragraph(text=f"Not predicted: {cell} and the like: {why}.") for why, cell in refused.items()]
     blocks += not_recorded(data, {machine.machine.machine for machine, _ in found})
     return tuple(blocks)
+
+
+def notes(memories: Sequence[CellMemory]) -> list[str]:
+    """Sentences under the table on rows whose figures seem to contradict each other, as they do in shared runs."""
+    shared = [each for each in memories if each.peak is None]
+    found = []
+    if any(each.load.host and each.test.host and each.load.host > each.test.host for each in shared):
+        found.append(
+            "Host, loaded can be above Host, peak where cells shared a run: it is what the run held before its first "
+            "test, with the context and the warm-up of the cell that came first, while the peak is of looks during "
+            "the cell's own test."
+        )
+    deep = [each for each in shared if each.result.cell.test.n_depth]
+    if any(each.host_error is not None and each.host_error > FAR_OFF for each in deep):
+        found.append(
+            "Predicted is with a depth that the cell fills itself. Where another cell of its run has filled the same "
+            "depth, llama-bench restores it from a copy: the buffers for whole batches are not touched then, so "
+            "that less is held than predicted."
+        )
+    return found
 
 
 def _of(machine: MachineResults) -> list[CellMemory]:

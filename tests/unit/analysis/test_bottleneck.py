@@ -1,10 +1,12 @@
 """The tree that says what limits a cell: each cause from the signs that it leaves, and none from those of another."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from harness.analysis.bottleneck import diagnose
+from harness.analysis.limit_words import percent
 from harness.analysis.observed import Observed
 from harness.analysis.results import CellResult
 from harness.analysis.signs import signs
@@ -106,6 +108,44 @@ def test_the_figures_say_what_they_are_shares_of() -> None:
     assert "1 GB of weights and 0.02 MB of KV cache" in found.figures[0]
     assert "75 % of the 20 GB a second that a plain reader with 4 threads reached" in found.figures[0]
     assert "other programs 0.00" in found.figures[-1]
+
+
+@pytest.mark.parametrize(
+    ("share", "bound", "text"),
+    [
+        (0.5972, 0.6, "59.7 %"),
+        (0.5999, 0.6, "59.99 %"),
+        (0.6, 0.6, "60 %"),
+        (0.604, 0.6, "60.4 %"),
+        (0.58, 0.6, "58 %"),
+        (0.3963, 0.4, "39.6 %"),
+        (0.0503, 0.05, "5.03 %"),
+        (0.597, None, "60 %"),
+        (0.0057, None, "0.57 %"),
+        (0.0, 0.4, "0 %"),
+    ],
+)
+def test_a_share_is_rounded_so_that_it_stays_on_its_side_of_the_bound(
+    share: float, bound: float | None, text: str
+) -> None:
+    assert percent(share, bound) == text
+
+
+def test_a_cell_just_below_a_bound_does_not_say_that_it_reaches_it() -> None:
+    """11.95 of 20 GB a second are 59.8 %, which without another digit read as the 60 % that would be the limit."""
+    found = diagnose(made(rate=11.95), Machine())
+    assert found is not None
+    assert found.limit is Limit.OVERHEAD
+    assert "only 59.8 % of the bandwidth" in found.because
+
+
+@pytest.mark.parametrize("rate", [0.11, 0.68, 5.0, 11.95])
+def test_a_share_has_one_figure_in_a_paragraph(rate: float) -> None:
+    found = diagnose(made(rate=rate), Machine())
+    assert found is not None
+    bandwidth, arithmetic = re.findall(r"[0-9.]+ %", found.because)
+    assert f"{bandwidth} of the 20 GB a second" in found.figures[0]
+    assert f"{arithmetic} of" in found.figures[1]
 
 
 def test_the_cache_at_a_depth_is_read_too() -> None:

@@ -23,6 +23,8 @@ from harness.report.exports import FORMATS
 from harness.report.exports.badges import badge
 from harness.report.exports.compare_script import FIELDS, script_rows
 from harness.report.exports.exported import COLUMNS, Exported
+from harness.report.exports.scoreboard import mean_and_deviation
+from harness.values.cell import Test
 from harness.values.result_row import ResultRow
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden"
@@ -210,9 +212,63 @@ def test_the_scoreboard_has_the_figures_of_llama_bench(complete: Exported) -> No
     assert "llvmpipe" not in text
 
 
+def on_two(complete: Exported, second: str) -> str:
+    """The scoreboard of the machine and of one of another name, whose tests are those that boards have columns for."""
+    (machine,) = complete.machines
+    tests = {"pp128": Test(n_prompt=512), "tg32": Test(n_gen=128)}
+    cells = tuple(
+        replace(c, cell=replace(c.cell, test=tests.get(c.cell.test.name, c.cell.test))) for c in machine.cells
+    )
+    one = replace(machine, cells=cells)
+    other = replace(one, machine=replace(one.machine, machine=second))
+    return FORMATS["scoreboard"].write(Exported(rows=(), machines=(one, other))).decode()
+
+
+def test_a_device_of_several_machines_is_told_apart_by_their_names(complete: Exported) -> None:
+    name = complete.machines[0].machine.machine
+    text = on_two(complete, "other-epyc")
+    assert f"AMD EPYC ({name})\n\n" in text
+    assert "AMD EPYC (other-epyc)\n\n" in text
+    board = text[text.index("| Chip") :]
+    assert len(re.findall(r"^\| AMD EPYC \(other-epyc\) ", board, re.MULTILINE)) == 1
+    # Two matrices of one machine are no two machines.
+    assert "AMD EPYC (" not in on_two(complete, name)
+
+
+def test_a_control_is_given_once_on_a_scoreboard(complete: Exported) -> None:
+    text = FORMATS["scoreboard"].write(complete).decode()
+    assert text.count("| Synthetic llama 17M Q4_0 ") == 2
+    (a,) = [c for c in complete.machines[0].cells if c.cell.id == "cpu/synthetic-17m-q4_0/pp64#a"]
+    assert f"{mean_and_deviation(a)[0]:.2f} ±" in text
+    assert "A/A" in text
+    # Where the first arm has no number, the next one stands for it.
+    cells = tuple(replace(c, runs=()) if c.cell.label == "a" else c for c in complete.machines[0].cells)
+    failed = Exported(rows=(), machines=(replace(complete.machines[0], cells=cells),))
+    assert FORMATS["scoreboard"].write(failed).decode().count("| Synthetic llama 17M Q4_0 ") == 2
+
+
 def test_badges_are_of_rows_that_may_be_ranked(complete: Exported) -> None:
     text = unquote(FORMATS["badge"].write(complete).decode())
     assert "Gemma 3 270M Q4__K__M tg32 on AMD EPYC" in text
     assert "llvmpipe" not in text
+    assert "Synthetic" not in text
     nothing: tuple[ResultRow, ...] = ()
     assert b"nothing for a badge" in FORMATS["badge"].write(Exported(rows=nothing, machines=()))
+
+
+def test_a_badge_of_a_control_is_of_its_first_arm_and_not_of_the_faster(complete: Exported) -> None:
+    (first,) = [row for row in complete.rows if row.cell == "cpu/gemma3-270m-q4_k_m/tg32"]
+    arms = (
+        replace(first, cell="x#a", label="a", value=80.0),
+        replace(first, cell="x#b", label="b", value=90.0),
+    )
+    assert "80.0" in unquote(FORMATS["badge"].write(Exported(rows=arms, machines=())).decode())
+    # Another machine's is no arm of the same control, and is the best of the group.
+    faster = replace(first, machine="other", value=95.0)
+    assert "95.0" in unquote(FORMATS["badge"].write(Exported(rows=(*arms, faster), machines=())).decode())
+
+
+def test_noise_for_weights_has_a_badge_only_where_nothing_real_has(complete: Exported) -> None:
+    synthetic = tuple(row for row in complete.rows if row.kind == "synthetic")
+    text = FORMATS["badge"].write(Exported(rows=synthetic, machines=())).decode()
+    assert text.count("![Synthetic llama 17M") == 2
