@@ -46,11 +46,18 @@ def contribute(request: ContributeRequest, workspace: Workspace | None = None) -
     """Commit the results to a new branch of the clone and return its name.
 
     Raises:
-        InputError: there is no such report or clone, the clone holds uncommitted changes, or the records contradict
-            those that are there. CellsFailedError: the results may not be published. The clone is then as it was.
+        InputError: there is no such report or clone, no clone is named, it holds uncommitted changes, or the records
+            contradict those that are there.
+        CellsFailedError: the results may not be published. The clone is then as it was.
         MachineError: git refuses; what it says is shown.
     """
     workspace, display = workspace or find_workspace(), Display()
+    if not request.to.strip():
+        raise InputError(
+            "needs --to, your clone of the repository of results",
+            where="contribute",
+            remedy=f"Say `./bench contribute {request.report} --to ../results`.",
+        )
     folder = _report(request.report, workspace)
     clone = _clone(workspace.cwd / Path(request.to).expanduser())
     name = folder.name

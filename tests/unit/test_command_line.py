@@ -34,6 +34,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("matrix", "--file"), "matrix: --file needs a value", "`./bench --help matrix` lists what it takes"),
         (("merge",), "merge: needs 'sources'", "`./bench --help merge` lists what it takes"),
         (("plan", "--file", "demo.yaml", "x"), "plan: 'x' is neither", "`./bench --help plan` lists what it takes"),
+        (("contribute", "demo"), "contribute: needs --to, your clone", "./bench contribute demo --to ../results"),
         (("matrix", "--gate-wait", "soon"), "a flag's value is no number", "'soon'"),
     ],
 )
