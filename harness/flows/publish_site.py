@@ -125,7 +125,7 @@ def find_reports(names: Sequence[str], reports: Path, display: Display) -> dict[
     """
     wanted = [name.strip().strip("/").removeprefix("reports/") for name in names if name.strip()]
     if not wanted:
-        wanted = sorted(path.name for path in reports.glob("*") if (path / "records").is_dir())
+        wanted = sorted(path.name for path in reports.glob("*") if _measured(path))
         imported = [p.name for p in reports.glob("*") if (p / "imports").is_dir() and p.name not in wanted]
         if imported:
             display.say(f"  left out, since they hold imported results only: {', '.join(sorted(imported))}")
@@ -139,12 +139,24 @@ def find_reports(names: Sequence[str], reports: Path, display: Display) -> dict[
                 where=f"reports/{name}",
                 remedy="Call the folder by letters, digits, dots, hyphens and underscores.",
             )
-        if not (reports / name / "records").is_dir():
+        if not _measured(reports / name):
+            if (reports / name / "imports").is_dir():
+                raise InputError(
+                    "holds imported results only, and no site is made of them alone",
+                    where=str(reports / name),
+                    remedy="Leave it out, or merge it with measured ones: "
+                    f"`./bench merge reports/demo reports/{name} --out NAME`.",
+                )
             raise InputError("there is no such report", where=str(reports / name), remedy="Look at the name.")
         found[name] = reports / name
     if len({name.replace("/", ".").casefold() for name in found}) < len(found):
         raise InputError("two reports would have the same page", where=str(reports), remedy="Rename one of them.")
     return found
+
+
+def _measured(folder: Path) -> bool:
+    """Merging leaves a folder of records without any where all that was merged is imported."""
+    return any(folder.glob("records/*.jsonl"))
 
 
 def accepted(folders: Mapping[str, Path], flags: Sequence[str], display: Display) -> dict[str, dict[Kind, str]]:
