@@ -61,6 +61,7 @@ def contribute(request: ContributeRequest, workspace: Workspace | None = None) -
     folder = _report(request.report, workspace)
     clone = _clone(workspace.cwd / Path(request.to).expanduser())
     name = folder.name
+    redaction = publication_redaction(request.strike, {name: folder})
     declared = accepted({name: folder}, request.declare, display)[name]
     if Kind.SIMULATED in declared:
         raise CellsFailedError("simulated results are no contribution", where=str(folder))
@@ -68,7 +69,7 @@ def contribute(request: ContributeRequest, workspace: Workspace | None = None) -
     with tempfile.TemporaryDirectory(prefix="llama-bench-contribute-") as place:
         copy, merged_folder, unpacked = (Path(place) / part / name for part in ("copy", "merged", "unpacked"))
         unpacked.mkdir(parents=True)
-        struck = published_copy(name, folder, copy, publication_redaction(request.strike), workspace)
+        struck = published_copy(name, folder, copy, redaction, workspace)
         merged = _merge(copy, target, merged_folder, unpacked)
         _write_rest(merged_folder, target, declared, workspace)
         branch = request.branch or _branch_name(name, copy)

@@ -71,6 +71,14 @@ def test_a_contribution_without_a_clone_is_refused_and_no_folder_is_guessed(made
     assert git(made.cwd, "branch", "--list") == "* main"
 
 
+def test_the_name_of_a_machine_cannot_be_struck_out(made: Workspace) -> None:
+    before = state(made.cwd / "clone")
+    (machine,) = (path.stem for path in (made.reports / "demo/records").glob("*.jsonl"))
+    with pytest.raises(InputError, match=f"stands in the name of machine {machine} of demo"):
+        contribute(ContributeRequest(report="demo", to="clone", strike=(machine,)), made)
+    assert state(made.cwd / "clone") == before
+
+
 def test_the_records_of_others_stay(made: Workspace) -> None:
     clone = made.cwd / "clone"
     contribute(ContributeRequest(report="demo", to="clone"), made)
