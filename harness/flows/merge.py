@@ -90,12 +90,12 @@ def _parts(sources: Sequence[str], target: Path, workspace: Workspace, workdir: 
     for number, (path, name) in enumerate(named.items()):
         unpacked = workdir / str(number)
         unpacked.mkdir()
-        found = list(find_parts(path, unpacked))
-        if not any(_holds_something(part) for part in found):
+        own = list(find_parts(path, unpacked))
+        if not any(_holds_something(part) for part in own):
             raise InputError(
                 "holds no whole record", where=name, remedy="Leave it out, or get it again from where it came from."
             )
-        parts += found if path != target.resolve() else []
+        parts += own if path != target.resolve() else []
     if any(shutil.disk_usage(workdir).free < 2 * part.path.stat().st_size for part in parts):
         raise InputError("the disk has too little space", where=str(workdir), remedy="Free some space, or set TMPDIR.")
     return parts
