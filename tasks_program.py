@@ -7,6 +7,7 @@ a gate in CI with a typing mistake in it would say that a build is slow.
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import re
 import sys
@@ -42,7 +43,7 @@ class BenchProgram(Program):  # type: ignore[misc]
         except ParseError as error:
             raise Exit(message=self._told(error), code=WRONG_INPUT) from None
         except ValueError as error:  # Invoke turns texts into numbers, and does not say of which flag
-            raise Exit(message=f"a flag's value is no number: {error}\n  -> {_listed('')}", code=WRONG_INPUT) from None
+            raise Exit(message=no_number(self.argv, str(error)), code=WRONG_INPUT) from None
 
     def _told(self, error: ParseError) -> str:
         """What is wrong, what was perhaps meant, and where all of it is listed."""
@@ -62,6 +63,17 @@ class BenchProgram(Program):  # type: ignore[misc]
             text = f"needs {no_argument['names']}"
         meant = f"Did you mean {near[0]}? " if near else ""
         return f"{task + ': ' if task else ''}{text}\n  -> {meant}{_listed(task)}"
+
+
+def no_number(argv: list[str], said: str) -> str:
+    """That a flag's value is none, with the flag: the one before the word that Python's message ends with."""
+    task = next((word for word in argv[1:] if not word.startswith("-")), "")
+    kind = "a whole number" if "int()" in said else "a number"
+    for before, word in itertools.pairwise(argv):
+        flag, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        if flag.startswith("-") and value and said.endswith(repr(value)):
+            return f"{task}: {flag} needs {kind}, not {value!r}\n  -> {_listed(task)}"
+    return f"a flag's value is no number: {said}\n  -> {_listed(task)}"
 
 
 def with_help_first(argv: list[str]) -> list[str]:

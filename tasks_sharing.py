@@ -117,7 +117,7 @@ def publish(
 def contribute(
     _context: Context,
     report: str,
-    to: str,
+    to: str = "",
     branch: str = "",
     declare: list[str] | None = None,
     strike: list[str] | None = None,

@@ -104,6 +104,9 @@ def unfit(result: CellResult) -> list[str]:
         return ["the original is simulated"]
     if result.failures and not result.runs:
         return [f"the original has no number: {result.failures[0][1].reason}"]
+    if not result.runs:
+        what = "has no valid run" if result.invalid else "was not measured: no counted run of it is recorded"
+        return [f"the original {what}"]
     if result.screening or len(result.runs) < 2:  # noqa: PLR2004 - one run has no scatter
         return ["the original is screening: one round has no interval"]
     return []

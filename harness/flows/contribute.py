@@ -46,14 +46,22 @@ def contribute(request: ContributeRequest, workspace: Workspace | None = None) -
     """Commit the results to a new branch of the clone and return its name.
 
     Raises:
-        InputError: there is no such report or clone, the clone holds uncommitted changes, or the records contradict
-            those that are there. CellsFailedError: the results may not be published. The clone is then as it was.
+        InputError: there is no such report or clone, no clone is named, it holds uncommitted changes, or the records
+            contradict those that are there.
+        CellsFailedError: the results may not be published. The clone is then as it was.
         MachineError: git refuses; what it says is shown.
     """
     workspace, display = workspace or find_workspace(), Display()
+    if not request.to.strip():
+        raise InputError(
+            "needs --to, your clone of the repository of results",
+            where="contribute",
+            remedy=f"Say `./bench contribute {request.report} --to ../results`.",
+        )
     folder = _report(request.report, workspace)
     clone = _clone(workspace.cwd / Path(request.to).expanduser())
     name = folder.name
+    redaction = publication_redaction(request.strike, {name: folder})
     declared = accepted({name: folder}, request.declare, display)[name]
     if Kind.SIMULATED in declared:
         raise CellsFailedError("simulated results are no contribution", where=str(folder))
@@ -61,7 +69,7 @@ def contribute(request: ContributeRequest, workspace: Workspace | None = None) -
     with tempfile.TemporaryDirectory(prefix="llama-bench-contribute-") as place:
         copy, merged_folder, unpacked = (Path(place) / part / name for part in ("copy", "merged", "unpacked"))
         unpacked.mkdir(parents=True)
-        struck = published_copy(name, folder, copy, publication_redaction(request.strike), workspace)
+        struck = published_copy(name, folder, copy, redaction, workspace)
         merged = _merge(copy, target, merged_folder, unpacked)
         _write_rest(merged_folder, target, declared, workspace)
         branch = request.branch or _branch_name(name, copy)

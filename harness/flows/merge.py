@@ -13,8 +13,9 @@ from harness.flows.console import Display
 from harness.flows.workspace import Workspace, find_workspace
 from harness.report.report import write_report
 from harness.store.merge import Merged, merge_parts
+from harness.store.merge_machine import machine_of
 from harness.store.records import RecordStore
-from harness.store.sources import Part, find_parts
+from harness.store.sources import Kind, Part, find_parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,8 @@ def merge(request: MergeRequest, workspace: Workspace | None = None) -> Merged:
     """Merge, and write the report.
 
     Raises:
-        InputError: a source is damaged, of a newer version, or contradicts another; nothing was written.
+        InputError: a source is empty, damaged, of a newer version, or contradicts another, or the folder is a file;
+            nothing was written.
         MachineError: the folder cannot be written.
     """
     workspace, display = workspace or find_workspace(), Display()
@@ -47,8 +49,11 @@ def merge(request: MergeRequest, workspace: Workspace | None = None) -> Merged:
             remedy="Say `invoke merge reports/a reports/b --out merged`.",
         )
     target = out_folder(request.out, workspace)
-    with tempfile.TemporaryDirectory(prefix="llama-bench-merge-") as workdir, RecordStore(target).locked():
-        merged = merge_parts(_parts(request.sources, target, workspace, Path(workdir)), target)
+    with tempfile.TemporaryDirectory(prefix="llama-bench-merge-") as workdir:
+        # Before the lock, which makes the folder: what is refused leaves none behind.
+        parts = _parts(request.sources, target, workspace, Path(workdir))
+        with RecordStore(target).locked():
+            merged = merge_parts([*parts, *_present(target, Path(workdir))], target)
     for remark in merged.remarks:
         display.say(f"  {remark}")
     display.say(
@@ -62,23 +67,49 @@ def merge(request: MergeRequest, workspace: Workspace | None = None) -> Merged:
 
 
 def out_folder(out: str, workspace: Workspace) -> Path:
-    """A path where it looks like one, else a folder in `reports/`."""
-    return workspace.cwd / out if "/" in out or (workspace.cwd / out).is_dir() else workspace.reports / out
+    """A path where it looks like one, else a folder in `reports/`.
+
+    Raises:
+        InputError: it is a file, or in one.
+    """
+    folder = workspace.cwd / out if "/" in out or (workspace.cwd / out).is_dir() else workspace.reports / out
+    file = next((path for path in (folder, *folder.parents) if path.is_file()), None)
+    if file is not None:
+        raise InputError(f"{file} is a file", where=f"--out {out}", remedy="Name a folder.")
+    return folder
 
 
 def _parts(sources: Sequence[str], target: Path, workspace: Workspace, workdir: Path) -> list[Part]:
-    """Everything that is to be merged: what the folder holds already is a source like the others."""
+    """What is named to be merged; what the folder holds already is read under its lock."""
     paths = [found if (found := workspace.cwd / name).exists() else workspace.reports / name for name in sources]
     missing = [name for name, path in zip(sources, paths, strict=True) if not path.exists()]
     if missing:
         raise InputError("there is no such file or folder", where=missing[0], remedy="Look at the name.")
-    if any(target.glob("records/*.jsonl")) or any(target.glob("imports/*.jsonl")):
-        paths.append(target)
+    named = {path.resolve(): name for name, path in zip(sources, paths, strict=True)}
     parts: list[Part] = []
-    for number, path in enumerate(dict.fromkeys(path.resolve() for path in paths)):
+    for number, (path, name) in enumerate(named.items()):
         unpacked = workdir / str(number)
         unpacked.mkdir()
-        parts += find_parts(path, unpacked)
+        own = list(find_parts(path, unpacked))
+        if not any(_holds_something(part) for part in own):
+            raise InputError(
+                "holds no whole record", where=name, remedy="Leave it out, or get it again from where it came from."
+            )
+        parts += own if path != target.resolve() else []
     if any(shutil.disk_usage(workdir).free < 2 * part.path.stat().st_size for part in parts):
         raise InputError("the disk has too little space", where=str(workdir), remedy="Free some space, or set TMPDIR.")
     return parts
+
+
+def _holds_something(part: Part) -> bool:
+    """Whether a file has a result of anybody; a line without its end is none."""
+    if part.kind is Kind.RECORDS:
+        return machine_of(part) is not None
+    return part.kind is Kind.IMPORTED and part.path.stat().st_size > 0
+
+
+def _present(target: Path, workdir: Path) -> list[Part]:
+    """What the folder holds already: a source like the others."""
+    if any(target.glob("records/*.jsonl")) or any(target.glob("imports/*.jsonl")):
+        return list(find_parts(target, workdir))
+    return []

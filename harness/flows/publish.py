@@ -12,6 +12,7 @@ from harness.errors import BenchError, CellsFailedError, InputError
 from harness.flows.console import Display
 from harness.flows.read_matrix import read_matrix
 from harness.flows.workspace import Workspace, find_workspace
+from harness.formats.schema_errors import close_match
 from harness.report.report import write_report
 from harness.store.declarations import read_declarations
 
@@ -51,9 +52,38 @@ def find_report_folder(file: str, workspace: Workspace) -> Path:
         InputError: it is none of these.
     """
     for candidate in (workspace.cwd / file, workspace.reports / file):
-        if (candidate / "records").is_dir() or (candidate / "imports").is_dir():
+        if _holds_results(candidate):
             return candidate
     return workspace.reports / read_matrix(file, workspace).matrix.name
+
+
+def find_report(text: str, workspace: Workspace, *, where: str) -> Path:
+    """Likewise, where a report is asked for: one that is not there is told as that, with those that are.
+
+    Args:
+        where: the option or word that named it.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    folders = (workspace.cwd / text, workspace.reports / text)
+    files = (workspace.cwd / text, workspace.matrices / text, workspace.matrices / f"{text}.yaml")
+    if any(_holds_results(path) for path in folders) or any(path.is_file() for path in files):
+        return find_report_folder(text, workspace)
+    known = report_names(workspace.reports)
+    match = close_match(text, known)
+    hint = f". Did you mean {match!r}?" if match else ""
+    named = f", or one of {workspace.reports.name}/: {', '.join(known)}" if known else ""
+    raise InputError(f"there is no such report{hint}", where=where, remedy=f"Name a folder{named}.")
+
+
+def report_names(reports: Path) -> list[str]:
+    """The folders with results, measured or imported, by name."""
+    return sorted(path.name for path in reports.glob("*") if _holds_results(path))
+
+
+def _holds_results(folder: Path) -> bool:
+    return (folder / "records").is_dir() or (folder / "imports").is_dir()
 
 
 def _paths_told(folder: Path) -> list[str]:

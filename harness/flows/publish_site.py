@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from harness.store.manifest import (
 )
 from harness.store.publication import copy_for_publication
 from harness.store.redaction import Redaction
+from harness.store.sessions import read_sessions
 from harness.store.signature import sign
 from harness.values.declaration import Kind
 
@@ -73,11 +74,12 @@ def publish(request: PublishRequest, workspace: Workspace | None = None) -> Path
     out = workspace.cwd / request.out
     _check_out(out)
     folders = find_reports(request.reports, workspace.reports, display)
+    redaction = publication_redaction(request.strike, folders)
     declared = accepted(folders, request.declare, display)
     partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
     try:
         reports = [
-            _take(name, folder, partial, declared[name], publication_redaction(request.strike), workspace, display)
+            _take(name, folder, partial, declared[name], redaction, workspace, display)
             for name, folder in folders.items()
         ]
         for path, text in site_pages(partial, reports, title=request.title).items():
@@ -102,17 +104,40 @@ def publish(request: PublishRequest, workspace: Workspace | None = None) -> Path
     return out
 
 
-def publication_redaction(words: Iterable[str]) -> Redaction:
+def publication_redaction(words: Iterable[str], folders: Mapping[str, Path]) -> Redaction:
     """What is struck out of everything that leaves this machine.
 
+    Args:
+        folders: of the reports, by name.
+
     Raises:
-        InputError: a word is so short that it would be struck out everywhere.
+        InputError: a word is so short that it would be struck out everywhere, or stands in a name that holds the files
+            together.
     """
     every = tuple(words)
     short = next((word for word in every if len(word.strip()) < _SHORTEST_WORD), None)
     if short is not None:
         raise InputError(f"{short!r} is too short", where="--strike", remedy="Name whole words of 3 letters or more.")
+    for word in every:
+        alone = Redaction(words=(word,))
+        place = next((place for name, place in _names(folders) if alone.text(name) != name), None)
+        if place is not None:
+            raise InputError(
+                f"stands in {place}, and cannot be struck out: the files of a report fit together by it",
+                where=f"--strike {word}",
+                remedy="Measure under another name (`matrix --machine`, or that of the model), or leave the word out.",
+            )
     return Redaction.of(os.environ).for_publication(every)
+
+
+def _names(folders: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+    """The names that hold a report's files together, each with what it is, in words."""
+    for report, folder in folders.items():
+        sessions = read_sessions(folder).values()
+        for machine in dict.fromkeys(session.machine.machine for session in sessions):
+            yield machine, f"the name of machine {machine} of {report}"
+        for cell in dict.fromkeys(cell.id for session in sessions for cell in session.cells):
+            yield cell, f"the id of cell {cell} of {report}"
 
 
 def find_reports(names: Sequence[str], reports: Path, display: Display) -> dict[str, Path]:
@@ -125,7 +150,7 @@ def find_reports(names: Sequence[str], reports: Path, display: Display) -> dict[
     """
     wanted = [name.strip().strip("/").removeprefix("reports/") for name in names if name.strip()]
     if not wanted:
-        wanted = sorted(path.name for path in reports.glob("*") if (path / "records").is_dir())
+        wanted = sorted(path.name for path in reports.glob("*") if _measured(path))
         imported = [p.name for p in reports.glob("*") if (p / "imports").is_dir() and p.name not in wanted]
         if imported:
             display.say(f"  left out, since they hold imported results only: {', '.join(sorted(imported))}")
@@ -139,12 +164,24 @@ def find_reports(names: Sequence[str], reports: Path, display: Display) -> dict[
                 where=f"reports/{name}",
                 remedy="Call the folder by letters, digits, dots, hyphens and underscores.",
             )
-        if not (reports / name / "records").is_dir():
+        if not _measured(reports / name):
+            if (reports / name / "imports").is_dir():
+                raise InputError(
+                    "holds imported results only, and no site is made of them alone",
+                    where=str(reports / name),
+                    remedy="Leave it out, or merge it with measured ones: "
+                    f"`./bench merge reports/demo reports/{name} --out NAME`.",
+                )
             raise InputError("there is no such report", where=str(reports / name), remedy="Look at the name.")
         found[name] = reports / name
     if len({name.replace("/", ".").casefold() for name in found}) < len(found):
         raise InputError("two reports would have the same page", where=str(reports), remedy="Rename one of them.")
     return found
+
+
+def _measured(folder: Path) -> bool:
+    """Merging leaves a folder of records without any where all that was merged is imported."""
+    return any(folder.glob("records/*.jsonl"))
 
 
 def accepted(folders: Mapping[str, Path], flags: Sequence[str], display: Display) -> dict[str, dict[Kind, str]]:

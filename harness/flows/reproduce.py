@@ -31,7 +31,7 @@ from harness.flows.interrupts import Interrupts
 from harness.flows.measure import look, measure_plan
 from harness.flows.measure_request import MeasureRequest
 from harness.flows.prepare import Prepared
-from harness.flows.publish import find_report_folder
+from harness.flows.publish import find_report
 from harness.flows.read_matrix import Plan, read_matrix
 from harness.flows.run_once import utc_now
 from harness.flows.source_version import source_version
@@ -81,7 +81,7 @@ def reproduce(
         InterruptedByUserError: the same command continues.
     """
     workspace, display = workspace or find_workspace(), display or Display()
-    folder = find_report_folder(request.folder, workspace)
+    folder = find_report(request.folder, workspace, where=request.folder)
     original = _original(folder, request)
     results = _wanted(original, folder, request)
     check_writable(folder)

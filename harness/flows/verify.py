@@ -28,12 +28,12 @@ def verify(folder: str, *, as_json: bool = False, workspace: Workspace | None = 
     """Check a report's folder against itself and print what is wrong, each with its place.
 
     Raises:
-        InputError: there is no such folder, or no records in it.
+        InputError: there is no such folder, or neither records nor imported rows in it.
         CellsFailedError: something is not as it was measured.
     """
     workspace, display = workspace or find_workspace(), Display()
     path = _named(folder, workspace)
-    if not (path / "records").is_dir():
+    if not (path / "records").is_dir() and not any(path.glob("imports/*.jsonl")):
         raise InputError("holds no records", where=str(path), remedy="Name a folder such as reports/demo.")
     looked_at, findings = findings_of(path, workspace)
     if as_json:
@@ -49,7 +49,14 @@ def verify(folder: str, *, as_json: bool = False, workspace: Workspace | None = 
             remedy="Get the folder again from where it came from. Where only report.md differs, write it again with "
             "`invoke report`.",
         )
-    if not as_json:
+    if as_json:
+        return
+    if not looked_at.records:
+        display.say(
+            f"verified: {looked_at.imported} imported rows are as they were imported, and every line of report.md "
+            "follows from them; nothing here was measured by this program, so nothing else can be verified"
+        )
+    else:
         display.say(
             f"verified: {looked_at.records} records of {looked_at.sessions} sessions with {looked_at.samples} samples; "
             "hashes, journal and matrix file agree, and every line of report.md follows from the records"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -21,18 +22,23 @@ _QUOTED = 40
 __all__ = ["MAX_PROBLEMS", "check", "close_match", "items", "show", "suggestion"]
 
 
-def check(document: Document, schema: Mapping[str, Any]) -> list[Problem]:
+def check(
+    document: Document, schema: Mapping[str, Any], *, also_called: Mapping[str, str] = MappingProxyType({})
+) -> list[Problem]:
     """Check a document against a schema of JSON Schema 2020-12.
 
     Patterns are explained by the `description` that stands beside them ("'x y' is not <description>"), so a
     schema with a `pattern` needs one. Alternatives should differ in the kind of value, or only in `required`.
+
+    Args:
+        also_called: keys by other names that they are known by; these are suggested, not taken.
 
     Returns:
         The problems in the order of their places, at most `MAX_PROBLEMS`; empty where the document is valid.
     """
     errors = Draft202012Validator(schema).iter_errors(document.data)
     found = _without_doubles([finding(error) for error in islice(errors, 10 * MAX_PROBLEMS)])
-    teller = _Teller(document=document, meant=_meant_keys(found))
+    teller = _Teller(document=document, meant=_meant_keys(found), also_called=also_called)
     problems = {problem for one in found for problem in teller.tell(one)}
     return sorted(problems, key=lambda p: (p.line, p.column, p.path, p.message))[:MAX_PROBLEMS]
 
@@ -61,6 +67,7 @@ class _Teller:
 
     document: Document
     meant: Mapping[KeyPath, set[str]]
+    also_called: Mapping[str, str]
 
     def tell(self, found: Finding) -> Iterator[Problem]:
         if found.is_name:
@@ -75,7 +82,8 @@ class _Teller:
 
     def unknown_keys(self, found: Finding) -> Iterator[Problem]:
         for key in found.unknown_keys:
-            hint = suggestion(key, found.properties) or f" Known here: {items(found.properties)}"
+            known = self.also_called.get(key, key)
+            hint = suggestion(known, found.properties) or f" Known here: {items(found.properties)}"
             yield self.document.problem((*found.path, key), f"unknown key {show(key)}.{hint}", at_key=True)
 
     def required(self, found: Finding) -> Iterator[Problem]:

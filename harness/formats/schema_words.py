@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from harness.formats.schema_findings import Finding
 
 _SHOWN = 60
 _COMPARED = 100
+_DIGITS = re.compile(r"(?<![.0-9])([1-9])[0-9]+")
 _KINDS = {
     "object": "a mapping of keys to values",
     "array": "a list",
@@ -94,7 +96,12 @@ def _not_one_of(found: Finding) -> str:
 
 
 def _pattern(found: Finding) -> str:
-    return f"{show(found.instance)} is not {found.schema.get('description', f'text that fits {found.limit}')}"
+    described = found.schema.get("description", f"text that fits {found.limit}")
+    # Where the pattern counts digits, and one digit in place of many would do, the number is the mistake.
+    shorter = _DIGITS.sub(r"\1", found.instance)
+    if "[0-9]{" in found.limit and shorter != found.instance and re.search(found.limit, shorter):
+        return f"{show(found.instance)} is too large for {described}"
+    return f"{show(found.instance)} is not {described}"
 
 
 def _too_few(found: Finding) -> str:

@@ -21,6 +21,7 @@ from harness.matrix.registry import model_source
 from harness.matrix.schema import matrix_schema
 from harness.stats.until import LOOKS
 from harness.values.backend import BACKENDS
+from harness.values.cell import PARAMETERS
 from harness.values.matrix import PRESETS, ImageSource, Matrix, ModelSource, Preset
 
 REGISTRY_NAME = "models.yaml"
@@ -33,6 +34,8 @@ _MIN_MEMORY = 64 * 2**20
 _MIN_ROUNDS = 6
 _LEAST_WIDTH = 0.001
 _MOST_WIDTH = 0.2
+_SHORT = {parameter.short: name for name, parameter in PARAMETERS.items()}
+"""Parameters by the marks that reports and llama-bench's flags have for them."""
 _REMEDY = "docs/matrix.md describes the format."
 
 
@@ -40,7 +43,7 @@ def resolve_file(name: str, *, cwd: Path, matrices_dir: Path) -> Path:
     """The file that `--file NAME` means: in `matrices_dir`, with or without its ending, or any path.
 
     Raises:
-        InputError: there is none, or it is the registry of models or a lock.
+        InputError: there is none, or it is a folder, the registry of models or a lock.
     """
     candidates = [cwd / Path(name).expanduser()]
     if not Path(name).is_absolute():
@@ -48,6 +51,12 @@ def resolve_file(name: str, *, cwd: Path, matrices_dir: Path) -> Path:
         # A name with a folder in it is a path first.
         candidates = [*candidates, *in_house] if "/" in name else [*in_house, *candidates]
     found = next((path for path in candidates if _is_file(path)), None)
+    if found is None and any(_is_folder(path) for path in candidates):
+        raise InputError(
+            "is a folder, not a matrix file",
+            where=f"--file {name}",
+            remedy="Name a file in it. A folder of a report holds `records/`.",
+        )
     if found is None:
         files = sorted(path.name for path in matrices_dir.glob("*.yaml"))
         known = [file for file in files if file != REGISTRY_NAME and not file.endswith(LOCK_ENDING)]
@@ -91,7 +100,7 @@ def load_matrix(path: Path, *, shown: str, registry: Mapping[str, ModelSource]) 
         )
     # A value that is refused as YAML has no value to be checked: one mistake, one line.
     told = {(problem.line, problem.column) for problem in problems}
-    found = [*check(document, matrix_schema()), *check_references(document, registry)]
+    found = [*check(document, matrix_schema(), also_called=_SHORT), *check_references(document, registry)]
     problems += [problem for problem in found if (problem.line, problem.column) not in told]
     problems += _own_checks(document, path)
     if problems:
@@ -106,6 +115,13 @@ def load_matrix(path: Path, *, shown: str, registry: Mapping[str, ModelSource]) 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
     except (OSError, ValueError):
         return False
 

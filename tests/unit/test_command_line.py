@@ -34,7 +34,18 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("matrix", "--file"), "matrix: --file needs a value", "`./bench --help matrix` lists what it takes"),
         (("merge",), "merge: needs 'sources'", "`./bench --help merge` lists what it takes"),
         (("plan", "--file", "demo.yaml", "x"), "plan: 'x' is neither", "`./bench --help plan` lists what it takes"),
-        (("matrix", "--gate-wait", "soon"), "a flag's value is no number", "'soon'"),
+        (("contribute", "demo"), "contribute: needs --to, your clone", "./bench contribute demo --to ../results"),
+        (
+            ("matrix", "--gate-wait", "soon"),
+            "matrix: --gate-wait needs a number, not 'soon'",
+            "`./bench --help matrix`",
+        ),
+        (
+            ("compare", "--gate-wait=soon"),
+            "compare: --gate-wait needs a number, not 'soon'",
+            "`./bench --help compare`",
+        ),
+        (("bisect", "--repetitions", "1.5"), "bisect: --repetitions needs a whole number, not '1.5'", "--help bisect`"),
     ],
 )
 def test_a_command_line_that_cannot_be_read_is_a_mistake_in_the_input(arguments, wrong, meant):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.audit.findings import Finding
+from harness.analysis.audit.imported import audit_imports
 from harness.analysis.audit.journal import audit_journal
 from harness.analysis.audit.lines import Line, audit_line, read_lines
 from harness.analysis.audit.links import audit_links, audit_session
@@ -23,16 +24,21 @@ __all__ = ["Audit", "Finding", "audit"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What was looked at, and what was found."""
+    """What was looked at, and what was found.
+
+    Attributes:
+        imported: rows of other programs.
+    """
 
     records: int
     sessions: int
     samples: int
+    imported: int
     findings: tuple[Finding, ...]
 
 
 def audit(folder: Path, *, simulated: bool = False) -> Audit:
-    """Check records, sessions, journals and the matrix file of a folder against each other.
+    """Check records, sessions, journals and the matrix file of a folder against each other, and imported rows.
 
     Args:
         simulated: the folder is one of simulated results, which may hold nothing else; a real one holds none.
@@ -59,13 +65,17 @@ def audit(folder: Path, *, simulated: bool = False) -> Audit:
             findings += audit_outcomes(line)
         lines += own
         findings += audit_journal(folder / "journal" / path.name, whole)
-    if not lines:
+    imported, found = audit_imports(folder)
+    findings += found
+    # A folder may hold imported rows alone, and then no start of ours either.
+    if not lines and (sessions or not imported):
         findings.append(Finding(where="records", what="there are none"))
     findings += _matrix(folder, {session.id: session for session, _ in sessions.values()})
     return Audit(
         records=len(lines),
         sessions=len(sessions),
         samples=sum(len(o.samples_ns) for line in lines if line.record for o in line.record.outcomes),
+        imported=imported,
         findings=tuple(findings),
     )
 

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.reproduction import DAY_SD, in_words, judge, overall
+from harness.analysis.reproduction import DAY_SD, in_words, judge, overall, unfit
+from harness.analysis.validity import InvalidRun
 from harness.store.reproductions import Conclusion, ReproducedCell
+from harness.values.failure import Failure, Phase, Reason
+from tests.unit.analysis.made import made
 
 QUIET = [100.0, 100.1, 99.9, 100.2, 99.8, 100.0]
 
@@ -60,3 +63,16 @@ def test_one_cell_that_is_not_reproduced_decides_and_those_not_comparable_do_not
     assert overall([good, replace(good, conclusion=Conclusion.INCONCLUSIVE)]) is Conclusion.INCONCLUSIVE
     assert overall([good, replace(good, conclusion=Conclusion.NOT_COMPARABLE)]) is Conclusion.REPRODUCED
     assert overall([replace(good, conclusion=Conclusion.NOT_COMPARABLE)]) is Conclusion.NOT_COMPARABLE
+
+
+def test_what_was_never_measured_is_not_called_screening() -> None:
+    assert unfit(made(runs=())) == ["the original was not measured: no counted run of it is recorded"]
+    # A quick matrix that was stopped before this cell: still the first thing to say of it.
+    assert unfit(made(runs=(), screening=True)) == unfit(made(runs=()))
+    broken = InvalidRun(round=1, repeat=0, rules=(), made_again=False)
+    assert unfit(made(runs=(), invalid=(broken,))) == ["the original has no valid run"]
+    failure = Failure(phase=Phase.LOAD, reason=Reason.OOM_DEVICE, detail="x")
+    assert unfit(made(runs=(), failures=((1, failure),))) == ["the original has no number: oom_device"]
+    assert unfit(made(screening=True)) == ["the original is screening: one round has no interval"]
+    (run,) = made().runs
+    assert unfit(made(runs=(run, replace(run, round=2)))) == []

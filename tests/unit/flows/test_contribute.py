@@ -1,5 +1,6 @@
 """A contribution is one commit on a new branch of a clone, or nothing at all."""
 
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -57,6 +58,25 @@ def test_records_come_into_the_clone_as_one_commit_on_a_new_branch(
     said = capsys.readouterr().out
     assert f"push -u origin {branch}" in said
     assert "pull request" in said
+
+
+def test_a_contribution_without_a_clone_is_refused_and_no_folder_is_guessed(made: Workspace) -> None:
+    """An empty path would be the current folder, which may well be a clone of something."""
+    made = dataclasses.replace(made, cwd=made.cwd / "clone")
+    for to in ("", " "):
+        with pytest.raises(InputError, match="needs --to, your clone of the repository of results") as error:
+            contribute(ContributeRequest(report="demo", to=to), made)
+        assert error.value.where == "contribute"
+        assert "--to ../results" in error.value.remedy
+    assert git(made.cwd, "branch", "--list") == "* main"
+
+
+def test_the_name_of_a_machine_cannot_be_struck_out(made: Workspace) -> None:
+    before = state(made.cwd / "clone")
+    (machine,) = (path.stem for path in (made.reports / "demo/records").glob("*.jsonl"))
+    with pytest.raises(InputError, match=f"stands in the name of machine {machine} of demo"):
+        contribute(ContributeRequest(report="demo", to="clone", strike=(machine,)), made)
+    assert state(made.cwd / "clone") == before
 
 
 def test_the_records_of_others_stay(made: Workspace) -> None:

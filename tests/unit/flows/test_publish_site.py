@@ -205,6 +205,18 @@ def test_a_person_in_a_record_is_on_no_page(tmp_path: Path) -> None:
     assert b"bird@mail" in next((tmp_path / "reports/demo/sessions").iterdir()).read_bytes()
 
 
+def test_a_word_in_the_name_of_a_machine_or_cell_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    made = repository(tmp_path)
+    (machine,) = (path.stem for path in (made.reports / "demo/records").glob("*.jsonl"))
+    for word, what in ((machine, f"the name of machine {machine}"), ("gemma3-270m-q4_k_m", "the id of cell cpu/gemma")):
+        with pytest.raises(InputError, match=f"stands in {what}.* of demo, and cannot be struck out") as error:
+            publish(PublishRequest(strike=("Canary", word)), made)
+        assert error.value.where == f"--strike {word}"
+        assert str(tmp_path) not in str(error.value)
+        assert "matrix --machine" in error.value.remedy
+    assert [path.name for path in tmp_path.iterdir()] == ["reports"]
+
+
 @pytest.mark.parametrize(
     ("request_", "said"),
     [

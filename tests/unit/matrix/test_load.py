@@ -183,6 +183,14 @@ def test_unknown_files_are_told_with_what_was_meant(house: tuple[Path, Path]) ->
         assert "models.yaml" not in str(caught.value)
 
 
+def test_a_folder_is_told_to_be_one(house: tuple[Path, Path]) -> None:
+    cwd, matrices = house
+    for name in (str(cwd), ".", "../matrices"):
+        with pytest.raises(InputError, match="is a folder, not a matrix file") as caught:
+            resolve_file(name, cwd=cwd, matrices_dir=matrices)
+        assert caught.value.where == f"--file {name}"
+
+
 @pytest.mark.parametrize("name", ["models.yaml", "models", "../matrices/models.yaml"])
 def test_the_registry_is_no_matrix(name: str, house: tuple[Path, Path]) -> None:
     cwd, matrices = house

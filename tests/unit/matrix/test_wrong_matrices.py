@@ -45,6 +45,14 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "x.yaml:3:5: $.cells[0].modle: unknown key 'modle'. Did you mean 'model'?",
         ],
     ),
+    "short_keys": (
+        CELL + "    fa: 1\n    ngl: 99\n    ctk: q8_0\n",
+        [
+            "x.yaml:4:5: $.cells[0].fa: unknown key 'fa'. Did you mean 'flash_attn'?",
+            "x.yaml:5:5: $.cells[0].ngl: unknown key 'ngl'. Did you mean 'n_gpu_layers'?",
+            "x.yaml:6:5: $.cells[0].ctk: unknown key 'ctk'. Did you mean 'type_k'?",
+        ],
+    ),
     "unknown_key": (
         CELL + "    flavour: x\n",
         [
@@ -289,6 +297,12 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "x.yaml:1:9: $.memory: must be a size such as 8GiB or 512MiB, not 8",
         ],
     ),
+    "memory_large": (
+        "memory: 999999999999TiB\n" + CELL,
+        [
+            "x.yaml:1:9: $.memory: '999999999999TiB' is too large for a size such as 8GiB or 512MiB",
+        ],
+    ),
     "memory_small": (
         "memory: 32MiB\n" + CELL,
         [
@@ -317,6 +331,13 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         CELL + "    tests: [pp 512]\n",
         [
             "x.yaml:4:13: $.cells[0].tests[0]: 'pp 512' is not a test such as pp512, tg128 or pp512+tg128 (depths are given by n_depth)",
+        ],
+    ),
+    "test_large": (
+        CELL + "    tests: [tg999999999, pp0]\n",
+        [
+            "x.yaml:4:13: $.cells[0].tests[0]: 'tg999999999' is too large for a test such as pp512, tg128 or pp512+tg128 (depths are given by n_depth)",
+            "x.yaml:4:26: $.cells[0].tests[1]: 'pp0' is not a test such as pp512, tg128 or pp512+tg128 (depths are given by n_depth)",
         ],
     ),
     "test_depth": (
