@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MachineError
+from harness.formats.strict_json import JsonError, loads
 from harness.machine.vendors import VENDORS
 from harness.store.files import make_folder, write_whole
 from harness.values.facts import Device
@@ -23,6 +24,8 @@ from harness.values.record import Check, Proof
 NAME = "power-limits.json"
 TOLERANCE_W = 1.0
 """Drivers round to whole watts and less."""
+MOST_W = 1e6
+"""Far above any card: what is more, or less than nothing, was not written by the harness."""
 OPTION = "--set-power-limit"
 
 
@@ -74,7 +77,11 @@ class PowerLimits:
                 )
 
     def restore(self) -> tuple[str, ...]:
-        """Put back what an earlier run, or an earlier start, found in force; what was done, for people."""
+        """Put back what an earlier run, or an earlier start, found in force; what was done, for people.
+
+        Raises:
+            MachineError: what was written down cannot be read.
+        """
         return tuple(_told(entry, problem) for entry, problem in self._put_back())
 
     def _put_back(self) -> list[tuple[dict[str, Any], str]]:
@@ -99,12 +106,30 @@ class PowerLimits:
         return "" if self._in_force(device, watts) else self._vendors[device.vendor].set_power_limit(device, watts)
 
     def _noted(self) -> list[dict[str, Any]]:
-        """What was in force, for each device whose limit was not put back yet."""
+        """What was in force, for each device whose limit was not put back yet.
+
+        Raises:
+            MachineError: the file cannot be read, or holds something else.
+        """
         try:
-            found: list[dict[str, Any]] = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = loads(self._file.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise self._unusable(f"cannot be read: {error.strerror}") from error
+        except JsonError as error:
+            raise self._unusable(f"is damaged: {error}") from error
+        if not isinstance(found, list) or not all(_is_entry(entry) for entry in found):
+            raise self._unusable("is damaged: a list of cards with the watts that were in force is expected")
         return found
+
+    def _unusable(self, what: str) -> MachineError:
+        return MachineError(
+            what,
+            where=str(self._file),
+            remedy="A card may still be under a limit that a killed start left: see with the tool of its driver, put "
+            "that right by hand, and remove the file.",
+        )
 
     def _begin(self, devices: Sequence[Device], watts: float) -> Failure | None:
         ranges = [(device, self._vendors[device.vendor].power_range(device)) for device in devices]
@@ -137,6 +162,14 @@ class PowerLimits:
                 now = found if isinstance(found, str) else f"{found.now_w:g} W at the end"
                 return _refused(f"{device.name}: {now}, asked for {watts:g} W", "Let nothing else set power limits.")
         return Check(name="power_limit", proof=Proof.PROVEN, evidence=f"{watts:g} W in force at the end of the run")
+
+
+def _is_entry(entry: object) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    vendor, pci, name, watts = (entry.get(key) for key in ("vendor", "pci", "name", "watts"))
+    texts = isinstance(vendor, str) and isinstance(pci, str | None) and isinstance(name, str)
+    return texts and isinstance(watts, int | float) and not isinstance(watts, bool) and 0 <= watts <= MOST_W
 
 
 def _place(entry: Mapping[str, object]) -> tuple[object, object, object]:

@@ -212,3 +212,39 @@ def test_only_the_cards_of_the_run_are_its_error(killed_with_a_gone) -> None:
         cards.stuck.add(B)
     assert caught.value.what == "Card 2: power limit of 400 W the driver refuses"
     assert [entry["watts"] for entry in json.loads((state / NAME).read_text())] == [300.0, 400.0]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "[" * 100_000,
+        '{"a": 1}',
+        "[1]",
+        '[{"vendor": "nvidia", "pci": null, "name": "Card 1"}]',
+        '[{"vendor": "nvidia", "pci": null, "name": 1, "watts": 300}]',
+        '[{"vendor": ["nvidia"], "pci": null, "name": "Card 1", "watts": 300}]',
+        '[{"vendor": "nvidia", "pci": {}, "name": "Card 1", "watts": 300}]',
+        '[{"vendor": "nvidia", "pci": null, "name": "Card 1", "watts": "300"}]',
+        '[{"vendor": "nvidia", "pci": null, "name": "Card 1", "watts": true}]',
+        '[{"vendor": "nvidia", "pci": null, "name": "Card 1", "watts": NaN}]',
+        '[{"vendor": "nvidia", "pci": null, "name": "Card 1", "watts": -1}]',
+        f'[{{"vendor": "nvidia", "pci": null, "name": "Card 1", "watts": 1{"0" * 390}}}]',
+    ],
+)
+def test_a_damaged_note_is_one_message_and_stays(tmp_path: Path, text: str, allowed: bool) -> None:
+    (tmp_path / NAME).write_text(text)
+    power = PowerLimits(tmp_path, allowed=allowed, vendors={"nvidia": Cards()})
+    with pytest.raises(MachineError, match="is damaged") as caught:
+        power.restore()
+    assert caught.value.where == str(tmp_path / NAME)
+    assert "remove the file" in caught.value.remedy
+    assert (tmp_path / NAME).read_text() == text
+
+
+def test_a_note_that_cannot_be_read_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(MachineError, match="cannot be read"):
+        PowerLimits(tmp_path, allowed=False, vendors={"nvidia": Cards()}).restore()
