@@ -66,4 +66,4 @@ def powered(cell: Cell, setting: Setting) -> Iterator[Callable[[Record], Record]
 
 def _without_number(outcome: Outcome, failure: Failure) -> Outcome:
     """What was not run under the limit is no number of it; a failure of the run's own stays."""
-    return replace(outcome, samples_ns=(), failure=failure) if outcome.ok else outcome
+    return replace(outcome, samples_ns=(), series={}, failure=failure) if outcome.ok else outcome

@@ -83,7 +83,7 @@ class Prepared:
             self.targets[cell.backend, cell.device],
             self.images.get(cell.image),
             self.listed.get((cell.backend, cell.device, cell.image)),
-            *(self.models.get(name) for name in (cell.model, cell.test.draft, *cell.beside) if name),
+            *(self.models.get(name) for name in cell.loaded),
             self.logits.get(cell.id),
         ):
             if isinstance(found, Failure):

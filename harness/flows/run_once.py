@@ -135,17 +135,18 @@ def model_identities(prepared: Prepared) -> dict[str, str | None]:
 
 
 def _exchanged(run: Run, setting: Setting) -> Failure | None:
-    """The model file is no longer the one whose hash was checked: its record would carry a wrong hash."""
-    name = run.cells[0].model
-    path = setting.prepared.model(run.cells[0]).path
-    if name not in setting.identities or file_identity(path) == setting.identities[name]:
-        return None
-    return Failure(
-        phase=Phase.PREPARE,
-        reason=Reason.MODEL,
-        detail=f"model {name}: {path.name} was changed, exchanged or removed after its hash was checked",
-        remedy="Leave model files alone while a matrix is measured; start again: the file is then verified anew.",
-    )
+    """A model's file is no longer the one whose hash was checked: the record would carry a wrong hash."""
+    first = run.cells[0]
+    for name in first.loaded:
+        path = setting.prepared.model(replace(first, model=name)).path
+        if name in setting.identities and file_identity(path) != setting.identities[name]:
+            return Failure(
+                phase=Phase.PREPARE,
+                reason=Reason.MODEL,
+                detail=f"model {name}: {path.name} was changed, exchanged or removed after its hash was checked",
+                remedy="Leave model files alone while a matrix is measured; start again: it is then verified anew.",
+            )
+    return None
 
 
 def _timeout_s(run: Run, timeouts: Mapping[str, float]) -> float:
@@ -233,7 +234,7 @@ def run_once(
     if (gone := neighbours.trouble()) is not None:
         outcomes = tuple(replace(o, samples_ns=(), series={}, failure=o.failure or gone) for o in outcomes)
     if exchanged := _exchanged(run, setting):
-        outcomes = tuple(replace(outcome, samples_ns=(), failure=exchanged) for outcome in outcomes)
+        outcomes = tuple(replace(o, samples_ns=(), series={}, failure=exchanged) for o in outcomes)
     return Record(
         matrix=setting.matrix,
         matrix_sha256=setting.matrix_sha256,

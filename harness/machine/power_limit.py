@@ -10,8 +10,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from harness.errors import MachineError
+from harness.formats.strict_json import JsonError, loads
 from harness.machine.vendors import VENDORS
 from harness.store.files import make_folder, write_whole
 from harness.values.facts import Device
@@ -22,6 +24,8 @@ from harness.values.record import Check, Proof
 NAME = "power-limits.json"
 TOLERANCE_W = 1.0
 """Drivers round to whole watts and less."""
+MOST_W = 1e6
+"""Far above any card: what is more, or less than nothing, was not written by the harness."""
 OPTION = "--set-power-limit"
 
 
@@ -62,8 +66,10 @@ class PowerLimits:
         try:
             yield lambda: problem or self._held(devices, watts)
         finally:
-            told = self.restore()
-            if self._file.exists():
+            # Of other cards the next start tells: they may not be there.
+            places = [_place_of(device) for device in devices]
+            told = [_told(entry, found) for entry, found in self._put_back() if found and _place(entry) in places]
+            if told:
                 raise MachineError(
                     "; ".join(told),
                     where="power limit",
@@ -71,26 +77,59 @@ class PowerLimits:
                 )
 
     def restore(self) -> tuple[str, ...]:
-        """Put back what an earlier run, or an earlier start, found in force; what was done, for people."""
-        try:
-            before = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return ()
-        told, kept = [], []
+        """Put back what an earlier run, or an earlier start, found in force; what was done, for people.
+
+        Raises:
+            MachineError: what was written down cannot be read.
+        """
+        return tuple(_told(entry, problem) for entry, problem in self._put_back())
+
+    def _put_back(self) -> list[tuple[dict[str, Any], str]]:
+        """Each entry of the note with why its limit could not be put back; those stay in it."""
+        noted = self._noted()
+        if not noted:
+            return []
         present = [device for vendor in self._vendors.values() for device in vendor.discover()]
-        for entry in before:
-            device = next((d for d in present if (d.vendor, d.pci, d.name) == _place(entry)), None)
-            problem = "it is not there" if device is None else ""
-            if device is not None and not self._in_force(device, float(entry["watts"])):
-                problem = self._vendors[device.vendor].set_power_limit(device, float(entry["watts"]))
-            if problem:
-                kept.append(entry)
-            told.append(f"{entry['name']}: power limit of {entry['watts']:g} W " + (problem or "is in force again"))
-        if kept:
+        found = [(entry, self._problem(entry, present)) for entry in noted]
+        if kept := [entry for entry, problem in found if problem]:
             write_whole(self._file, json.dumps(kept).encode())
         else:
             self._file.unlink(missing_ok=True)
-        return tuple(told)
+        return found
+
+    def _problem(self, entry: Mapping[str, Any], present: Sequence[Device]) -> str:
+        """Put one limit back. Returns why that cannot be; empty where it is in force."""
+        device = next((device for device in present if _place_of(device) == _place(entry)), None)
+        if device is None:
+            return "it is not there"
+        watts = float(entry["watts"])
+        return "" if self._in_force(device, watts) else self._vendors[device.vendor].set_power_limit(device, watts)
+
+    def _noted(self) -> list[dict[str, Any]]:
+        """What was in force, for each device whose limit was not put back yet.
+
+        Raises:
+            MachineError: the file cannot be read, or holds something else.
+        """
+        try:
+            found = loads(self._file.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._unusable(f"cannot be read: {error.strerror}") from error
+        except JsonError as error:
+            raise self._unusable(f"is damaged: {error}") from error
+        if not isinstance(found, list) or not all(_is_entry(entry) for entry in found):
+            raise self._unusable("is damaged: a list of cards with the watts that were in force is expected")
+        return found
+
+    def _unusable(self, what: str) -> MachineError:
+        return MachineError(
+            what,
+            where=str(self._file),
+            remedy="A card may still be under a limit that a killed start left: see with the tool of its driver, put "
+            "that right by hand, and remove the file.",
+        )
 
     def _begin(self, devices: Sequence[Device], watts: float) -> Failure | None:
         ranges = [(device, self._vendors[device.vendor].power_range(device)) for device in devices]
@@ -98,10 +137,13 @@ class PowerLimits:
             if isinstance(found, str):
                 return _refused(f"{device.name}: {found}", "See to that, and start again.")
         make_folder(self._file.parent)
-        before = [
+        before = self._noted()
+        # What stands there was in force first: a start was killed since, or the card was not there meanwhile.
+        places = [_place(entry) for entry in before]
+        before += [
             {"vendor": d.vendor, "pci": d.pci, "name": d.name, "watts": found.now_w}
             for d, found in ranges
-            if not isinstance(found, str)
+            if not isinstance(found, str) and _place_of(d) not in places
         ]
         write_whole(self._file, json.dumps(before).encode())
         for device in devices:
@@ -122,8 +164,24 @@ class PowerLimits:
         return Check(name="power_limit", proof=Proof.PROVEN, evidence=f"{watts:g} W in force at the end of the run")
 
 
+def _is_entry(entry: object) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    vendor, pci, name, watts = (entry.get(key) for key in ("vendor", "pci", "name", "watts"))
+    texts = isinstance(vendor, str) and isinstance(pci, str | None) and isinstance(name, str)
+    return texts and isinstance(watts, int | float) and not isinstance(watts, bool) and 0 <= watts <= MOST_W
+
+
 def _place(entry: Mapping[str, object]) -> tuple[object, object, object]:
     return entry.get("vendor"), entry.get("pci"), entry.get("name")
+
+
+def _place_of(device: Device) -> tuple[object, object, object]:
+    return device.vendor, device.pci, device.name
+
+
+def _told(entry: Mapping[str, Any], problem: str) -> str:
+    return f"{entry['name']}: power limit of {entry['watts']:g} W " + (problem or "is in force again")
 
 
 def _refused(detail: str, remedy: str) -> Failure:

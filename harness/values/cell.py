@@ -235,3 +235,8 @@ class Cell:
     def models(self) -> tuple[str, ...]:
         """The keys of all models that it needs: its own, those it is compared and drafted with, those beside it."""
         return (self.model, *(name for name in (self.test.against, self.test.draft) if name), *self.beside)
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The keys of those models whose files its runs read; of `against` they read logits that were made before."""
+        return (self.model, *((self.test.draft,) if self.test.draft else ()), *self.beside)

@@ -5,6 +5,7 @@ How busy it is, and its memory, are the host's: they are in the host's columns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,17 +75,44 @@ class _Throttled:
     """Thermal throttling, from the counters of the packages: active where one grew since the last look."""
 
     def __init__(self, cpus: Path) -> None:
-        self._files = pci.entries(cpus, "cpu[0-9]*/thermal_throttle/package_throttle_count")
-        self._last: int | None = None
+        self._files = _one_a_package(pci.entries(cpus, "cpu[0-9]*/thermal_throttle/package_throttle_count"))
+        self._last: dict[Path, int] = {}
 
     def reasons(self) -> tuple[Throttle, ...]:
         if not self._files:
             raise MissingError("the kernel counts no thermal throttling here", for_good=True)
-        # Every core of a package shows the package's counter.
-        now = max(integer(file) for file in self._files[:: max(1, len(self._files) // MOST_POLICIES)])
-        grew = self._last is not None and now > self._last
+        now = {file: integer(file) for file in self._files}
+        # Each with itself: the packages' counters began at the start of the machine, and one may be far ahead.
+        grew = any(count > self._last.get(file, count) for file, count in now.items())
         self._last = now
         return (Throttle(kind=ThrottleKind.THERMAL, name="package_throttle"),) if grew else ()
+
+
+def _one_a_package(files: list[Path]) -> list[Path]:
+    """The counter of one CPU of each package: every CPU of a package shows the package's.
+
+    Some, spread evenly, where the kernel does not tell which CPUs are of one package.
+    """
+    chosen: list[Path] = []
+    known: set[int] = set()
+    for file in files:
+        cpu = file.parents[1]
+        if int(cpu.name.removeprefix("cpu")) in known:
+            continue
+        # The second is the name before Linux 5.3.
+        names = ("package_cpus_list", "core_siblings_list")
+        text = next(filter(None, (pci.read_text(cpu / "topology" / name) for name in names)), None)
+        if text is None:
+            return _spread(files)
+        chosen.append(file)
+        for first, last in re.findall(r"(\d+)(?:-(\d+))?", text):
+            known.update(range(int(first), int(last or first) + 1))
+    return chosen
+
+
+def _spread(files: list[Path]) -> list[Path]:
+    """At most `MOST_POLICIES` of them."""
+    return files[:: max(1, -(-len(files) // MOST_POLICIES))]
 
 
 def _temperature(folder: Path) -> float:
@@ -100,5 +128,5 @@ def _clock(folder: Path) -> float:
     policies = pci.entries(folder, "policy*")
     if not policies:
         raise MissingError("the kernel shows no clocks (none in most virtual machines)", for_good=True)
-    some = policies[:: -(-len(policies) // MOST_POLICIES)]
+    some = _spread(policies)
     return sum(int(required(policy / "scaling_cur_freq")) for policy in some) / len(some) / 1000

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from harness.engine.replay import scripted
 from harness.errors import EngineError, MachineError
 from harness.flows import run_once
 from harness.flows.prepare import Prepared
 from harness.flows.run_once import model_identities
+from harness.values.cell import Test
 from harness.values.failure import Phase, Reason
+from harness.values.measurement import LATENCY, QUALITY
+from tests.unit.flows.conftest import IMAGE
 
 
 def rewrite(path: Path) -> None:
@@ -76,6 +80,47 @@ def test_a_model_that_is_exchanged_while_its_matrix_is_measured_gives_no_numbers
     made.identities = model_identities(made.prepared)
     made.go()
     assert made.reasons(round_=1) == {made.cells[0].id: ["model", "ok"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        ({"beside": ("other",)}, ["model"]),
+        ({"test": Test(n_prompt=8, n_gen=4, measurement=LATENCY, draft="other")}, ["model"]),
+        # Of the base its runs read the logits, which were made of the file that was checked.
+        ({"test": Test(n_prompt=8, measurement=QUALITY, against="other")}, ["missing_rows"]),
+    ],
+)
+def test_the_files_of_all_models_that_a_run_reads_are_watched(
+    on_disk, make_cell, tmp_path: Path, changes: dict[str, Any], reasons: list[str]
+) -> None:
+    made, _ = on_disk
+    path = tmp_path / "other.gguf"
+    path.write_bytes(b"GGUF other weights")
+    options = ("-m", "-md", "-dev", "-ngl", "-b", "-ub", "-ctk", "-ctv", "-t", "-lm", "-c", "-f", "--host", "--metrics")
+    flags = dict.fromkeys(options, "N") | {"-fa": "[on|off|auto]"}
+    image = replace(IMAGE, programs={"llama-server": flags, "llama-perplexity": flags})
+    models = {**made.prepared.models, "other": replace(made.prepared.models["other"], path=path)}
+    made.cells, made.rounds = (make_cell(**{"test": Test(n_prompt=8), **changes}),), 0
+    made.prepared = replace(made.prepared, images={"cpu": image}, models=models)
+    made.identities = model_identities(made.prepared)
+    made.bench.ends.append(scripted())
+    rewrite(path)
+    made.go()
+    assert made.reasons() == {made.cells[0].id: reasons}
+    failure = made.records[0].outcomes[0].failure
+    assert failure is not None
+    assert ("model other: other.gguf" in failure.detail) == (reasons == ["model"])
+
+
+def test_a_model_that_is_exchanged_during_a_run_leaves_no_series(on_disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, path = on_disk
+    monkeypatch.setattr(run_once, "explained", lambda outcome, _: replace(outcome, series={"ttft_ns": (1, 2)}))
+    made.bench.seen = lambda _: path.unlink(missing_ok=True)
+    made.go()
+    outcome = made.records[0].outcomes[0]
+    assert outcome.failure is not None
+    assert (outcome.samples_ns, outcome.series) == ((), {})
 
 
 def test_durations_do_not_follow_a_wall_clock_that_steps_back(campaigning, pp, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,5 +97,64 @@ def test_thermal_throttling_is_active_where_the_counter_grew(sysfs) -> None:
     assert probe.read().throttle == ()
 
 
+def sockets(sysfs: Path, *packages: tuple[str, range | list[int]], list_name: str = "package_cpus_list") -> None:
+    """CPUs with counters of their packages, each given as the kernel's list and as numbers."""
+    for text, cpus in packages:
+        for cpu in cpus:
+            write(sysfs, f"devices/system/cpu/cpu{cpu}/topology/{list_name}", text)
+            write(sysfs, f"devices/system/cpu/cpu{cpu}/thermal_throttle/package_throttle_count", 0)
+
+
+def throttle(sysfs: Path, cpus: range | list[int], count: int) -> None:
+    for cpu in cpus:
+        write(sysfs, f"devices/system/cpu/cpu{cpu}/thermal_throttle/package_throttle_count", count)
+
+
+ACTIVE = (Throttle(kind=ThrottleKind.THERMAL, name="package_throttle"),)
+
+
+@pytest.mark.parametrize("list_name", ["package_cpus_list", "core_siblings_list"])
+def test_a_package_that_throttled_less_since_the_start_of_the_machine_is_seen(sysfs, list_name) -> None:
+    first, second = [*range(64), *range(128, 192)], [*range(64, 128), *range(192, 256)]
+    sockets(sysfs, ("0-63,128-191", first), ("64-127,192-255", second), list_name=list_name)
+    throttle(sysfs, first, 1000)
+    probe = cpu_probe(sysfs)
+    assert probe.read().throttle == ()
+    throttle(sysfs, second, 245)
+    assert probe.read().throttle == ACTIVE
+    assert probe.read().throttle == ()
+
+
+@pytest.mark.parametrize("n_packages", [2, 16])
+def test_one_counter_of_each_package_is_read_however_many_cpus_there_are(sysfs, monkeypatch, n_packages) -> None:
+    # The last package is a single CPU: even steps would miss it.
+    sizes = [20] * (n_packages - 1) + [1]
+    begins = [20 * index for index in range(n_packages)]
+    packages = [(f"{b}-{b + n - 1}" if n > 1 else str(b), range(b, b + n)) for b, n in zip(begins, sizes, strict=True)]
+    sockets(sysfs, *packages)
+    read: list[Path] = []
+    real = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: (read.append(path), real(path, *a, **k))[1])
+    probe = cpu_probe(sysfs)
+    for _, cpus in packages:
+        probe.read()
+        throttle(sysfs, cpus, 1)
+        assert probe.read().throttle == ACTIVE
+    assert len({path for path in read if path.name == "package_throttle_count"}) == n_packages
+    assert len({path for path in read if path.name == "package_cpus_list"}) == n_packages
+
+
+def test_some_cpus_are_read_where_the_kernel_does_not_tell_the_packages(sysfs, monkeypatch) -> None:
+    throttle(sysfs, range(255), 3)
+    probe = cpu_probe(sysfs)
+    read: list[Path] = []
+    real = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: (read.append(path), real(path, *a, **k))[1])
+    assert probe.read().throttle == ()
+    throttle(sysfs, range(255), 4)
+    assert probe.read().throttle == ACTIVE
+    assert len({path for path in read if path.name == "package_throttle_count"}) <= 8
+
+
 def test_another_root_is_simulated(tmp_path) -> None:
     assert all(device.simulated for device in Cpu(sysfs=tmp_path).discover())
