@@ -212,7 +212,7 @@ def test_the_folder_is_the_same_for_root_and_for_users_whatever_their_environmen
     monkeypatch.setattr(locks, "RUN_LOCK", run_lock)
     monkeypatch.setattr(locks, "TMP", for_everybody)
     monkeypatch.setattr(tempfile, "tempdir", str(for_all / "own"))
-    as_root = lock_folder({"TMPDIR": "/root/tmp"})
+    as_root = lock_folder({"TMPDIR": "/srv/own/tmp"})
     with another_user():
         as_user = lock_folder({"TMPDIR": "/home/somebody/tmp"})
     assert as_root == as_user == (run_lock if shared else for_everybody)
