@@ -14,7 +14,7 @@ from threading import Event
 
 from harness.artifacts.models import MODEL_PATH
 from harness.engine.running import run
-from harness.flows.engines import PROBE_LABELS
+from harness.flows.engines import probe_labels
 from harness.flows.listing import cache_mounts, container_environment
 from harness.measure.diagnosis import diagnose
 from harness.measure.quality import LOGITS_PATH, TEXT_PATH, base_argv
@@ -38,6 +38,7 @@ class LogitsMaker:
         memory_bytes: limit of the containers, that of the runs.
         cancel: ends a container at once.
         journal: told of each container before it is created.
+        lock: that is held, a label of the containers; empty where none is.
     """
 
     engine: Engine
@@ -46,6 +47,7 @@ class LogitsMaker:
     memory_bytes: int
     cancel: Event = field(default_factory=Event)
     journal: Callable[[str, Mapping[str, object]], None] = lambda _event, _fields: None
+    lock: str = ""
 
     def logits(self, cell: Cell, base: ModelFacts, *, passthrough: Passthrough, image: ImageFacts) -> Path | Failure:
         """The logits of `base` under the setting of a cell, or why they cannot be had."""
@@ -87,7 +89,7 @@ class LogitsMaker:
             name=f"lbh-logits-{os.getpid()}-{os.urandom(4).hex()}",
             image=image.id,
             argv=argv,
-            labels=PROBE_LABELS,
+            labels=probe_labels(self.lock),
             environment=container_environment(BACKENDS[backend], passthrough),
             mounts=(
                 BindMount(source=base.path, target=MODEL_PATH),

@@ -23,6 +23,14 @@ PROBE_TIMEOUT_S = 60.0
 PROBE_MEMORY_BYTES = 2 * 1024**3
 
 
+def probe_labels(lock: str) -> dict[str, str]:
+    """The labels of a container that asks something; under a lock it is swept like those of runs.
+
+    Without one it is left alone: whoever holds the lock meanwhile must not remove it.
+    """
+    return {**PROBE_LABELS, LOCK_LABEL: lock} if lock else dict(PROBE_LABELS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenEngine:
     """An engine that answers."""
@@ -31,15 +39,19 @@ class OpenEngine:
     images: DockerImageStore
     host: str
 
-    def probe(self) -> Probe:
-        """Ask an image's program something, in a container as closed as that of a run."""
+    def probe(self, *, lock: str = "") -> Probe:
+        """Ask an image's program something, in a container as closed as that of a run.
+
+        Args:
+            lock: that is held; empty where none is.
+        """
 
         def ask(image: str, argv: tuple[str, ...]) -> tuple[int | None, str, str]:
             spec = ContainerSpec(
                 name=f"lbh-probe-{os.getpid()}-{os.urandom(4).hex()}",
                 image=image,
                 argv=argv,
-                labels=PROBE_LABELS,
+                labels=probe_labels(lock),
                 memory_bytes=PROBE_MEMORY_BYTES,
             )
             ended = run(self.engine, spec, timeout_s=PROBE_TIMEOUT_S, cancel=Event())

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from threading import Event
 from types import FrameType
 
 from harness.errors import InterruptedByUserError
 
+CLEAN_UP_S = 60.0
+"""How long the clean-up after an interrupt may take undisturbed: an engine is asked three times, 20 s each."""
+
 
 class Interrupts:
     """The user's wish to stop.
 
     While a run is measured, the first SIGINT lets it finish and then stops; a second one, SIGTERM or SIGHUP ends the
-    container at once. Outside of runs (downloads, builds) every one of them stops at once, by an exception.
+    container at once. Outside of runs (downloads, builds, probes) the first of them stops at once, by an exception;
+    further ones raise none until its clean-up, such as the removal of a container, has had time to end.
 
     Attributes:
         stop: no further run is to be started.
@@ -26,6 +31,7 @@ class Interrupts:
         self.stop = Event()
         self.cancel = Event()
         self._in_run = False
+        self._raised_s: float | None = None
 
     @contextlib.contextmanager
     def during_run(self) -> Iterator[None]:
@@ -52,7 +58,9 @@ class Interrupts:
         if number != signal.SIGINT or self.stop.is_set():
             self.cancel.set()
         self.stop.set()
-        if not self._in_run:
+        now = time.monotonic()
+        if not self._in_run and (self._raised_s is None or now - self._raised_s > CLEAN_UP_S):
+            self._raised_s = now
             raise interruption()
 
 

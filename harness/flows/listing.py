@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 
 from harness.engine.running import run
-from harness.flows.engines import PROBE_LABELS
+from harness.flows.engines import probe_labels
 from harness.machine.vendors.nodes import closed_nodes
 from harness.measure.listing import Listed, judge_listing, listing_argv, not_listed
 from harness.values.backend import BACKENDS, Backend
@@ -51,6 +51,7 @@ class Lister:
         kernel_caches: folder of the kernel caches.
         cancel: ends a container at once.
         journal: told of each container before it is created.
+        lock: that is held, a label of the containers; empty where none is.
     """
 
     engine: Engine
@@ -58,6 +59,7 @@ class Lister:
     kernel_caches: Path
     cancel: Event = field(default_factory=Event)
     journal: Callable[[str, Mapping[str, object]], None] = lambda _event, _fields: None
+    lock: str = ""
 
     def listed(self, passthrough: Passthrough, *, backend: str, image: ImageFacts) -> Listed | Failure:
         """What a container with this passthrough lists, judged; or why it cannot be measured in.
@@ -74,7 +76,7 @@ class Lister:
             name=f"lbh-probe-{os.getpid()}-{os.urandom(4).hex()}",
             image=image.id,
             argv=argv,
-            labels=PROBE_LABELS,
+            labels=probe_labels(self.lock),
             environment=container_environment(row, passthrough),
             mounts=cache_mounts(row, image, kernel_caches=self.kernel_caches),
             passthrough=passthrough,

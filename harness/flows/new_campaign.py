@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from harness.flows.base_logits import LogitsMaker
 from harness.flows.campaign import Campaign, make_groups
 from harness.flows.console import Display
-from harness.flows.engines import LOCK_LABEL, RUN_LABELS, OpenEngine
+from harness.flows.engines import LOCK_LABEL, OpenEngine
 from harness.flows.gatekeeper import Gatekeeper
 from harness.flows.interrupts import Interrupts
 from harness.flows.journalling import JournalledImages, journalled_probe
@@ -79,13 +79,14 @@ def new_campaign(
         devices=machine.devices,
         engine=engine_facts,
         store=JournalledImages(opened.images, journal),
-        probe=journalled_probe(opened.probe(), journal),
+        probe=journalled_probe(opened.probe(lock=lock), journal),
         lister=Lister(
             engine=engine,
             memory_bytes=memory_bytes,
             kernel_caches=workspace.cache / "kernels",
             cancel=interrupts.cancel,
             journal=journal,
+            lock=lock,
         ),
         logits_maker=LogitsMaker(
             engine=engine,
@@ -94,6 +95,7 @@ def new_campaign(
             memory_bytes=memory_bytes,
             cancel=interrupts.cancel,
             journal=journal,
+            lock=lock,
         ),
         local=local,
         workspace=workspace,
@@ -173,6 +175,7 @@ def new_campaign(
         display=display,
         cancel=interrupts.cancel,
         journal=journal,
+        lock=lock,
     )
     if not setting.simulated:  # what this processor can do is nothing that a made-up card is held against
         cells = [cell for group in groups if not group.failure for cell in group.cells]
@@ -189,8 +192,8 @@ def memory_bytes_of(matrix: Matrix, machine: MachineFacts) -> int:
 
 
 def _sweep(engine: Engine, lock: str, display: Display) -> None:
-    """We hold the lock: whatever container of a run under it is still there belongs to a harness that died."""
-    for name in engine.sweep(labels={**RUN_LABELS, LOCK_LABEL: lock}):
+    """We hold the lock: whatever container under it is left, of a run or a probe, belongs to a harness that died."""
+    for name in engine.sweep(labels={LOCK_LABEL: lock}):
         display.say(f"removed what an earlier start left behind: container {name}")
 
 

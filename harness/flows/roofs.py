@@ -16,7 +16,7 @@ from harness.artifacts.probe_image import ensure_probe
 from harness.engine.running import run
 from harness.errors import BenchError
 from harness.flows.console import Display
-from harness.flows.engines import PROBE_LABELS
+from harness.flows.engines import probe_labels
 from harness.flows.run_once import utc_now
 from harness.formats.strict_json import JsonError, loads
 from harness.measure.roof import read_roof, roof_argv
@@ -40,6 +40,7 @@ class Prober:
         memory_bytes: limit of the container, that of the runs.
         images: folder of Dockerfiles. cache: for logs. state: where the best of earlier starts is kept.
         journal: told of each container before it is created.
+        lock: that is held, a label of the containers.
     """
 
     engine: Engine
@@ -53,6 +54,7 @@ class Prober:
     display: Display
     cancel: Event
     journal: Callable[[str, Mapping[str, object]], None]
+    lock: str
 
     def roofs(self, cells: Sequence[Cell]) -> tuple[Roof, ...]:
         """A roof for each number of threads. Never raises but for an engine that is gone."""
@@ -77,7 +79,7 @@ class Prober:
             name=f"lbh-probe-{os.getpid()}-{os.urandom(4).hex()}",
             image=image,
             argv=roof_argv(n_threads),
-            labels=PROBE_LABELS,
+            labels=probe_labels(self.lock),
             memory_bytes=self.memory_bytes,
         )
         self.journal("probing", {"image": image, "argv": list(spec.argv), "container": spec.name})

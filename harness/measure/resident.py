@@ -54,9 +54,9 @@ class ResidentClient(ServerClient):
 
     def talk(self, stop: Event) -> Heard:
         """Keep the server until the run is over. Never raises."""
-        self.ready_ns = self.wait_until_ready(stop)
+        self.ready_ns = self.wait_until_ready(stop, self.done)
         if self.ready_ns is None:
-            return Heard()  # how its container ended says why
+            return Heard()  # how its container ended says why, or the run is over before it began
         try:
             about = self._about()
         except (OSError, HTTPException, ValueError) as error:

@@ -124,9 +124,9 @@ class ServerClient:
         answers = {name: tuple(found) for name, found in self._answers.items()}
         return Heard(ready_ns=ready_ns, about=about, answers=answers, counters=tuple(self._counters), problem=problem)
 
-    def wait_until_ready(self, stop: Event) -> int | None:
-        """When the server first said that it is ready, on the monotonic clock; None where `stop` came before."""
-        while not stop.wait(_LOOK_S):
+    def wait_until_ready(self, stop: Event, *others: Event) -> int | None:
+        """When the server first said that it is ready, on the monotonic clock; None where an event came before."""
+        while not (stop.wait(_LOOK_S) or any(other.is_set() for other in others)):
             try:
                 status, _ = self._get("/health", timeout_s=5.0)
             except (OSError, HTTPException):

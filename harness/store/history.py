@@ -73,7 +73,7 @@ class History:
     Attributes:
         outcomes: the latest outcome by (run key, cell id, round); none of a cell that never had its turn.
         attempts: the last attempt by (run key, round).
-        durations_s: of the last run by (run key, round), as the container took it.
+        durations_s: of the last run by (run key, cell id, round), as the container took it.
         records: how many were taken. containers_s: how long their containers took in all.
         last_round: the highest round that was begun.
         placed: what the log of the warm-up says of each run key.
@@ -87,7 +87,7 @@ class History:
 
     outcomes: dict[tuple[str, str, int], Outcome] = field(default_factory=dict)
     attempts: dict[tuple[str, int], int] = field(default_factory=dict)
-    durations_s: dict[tuple[str, int], float] = field(default_factory=dict)
+    durations_s: dict[tuple[str, str, int], float] = field(default_factory=dict)
     placed: dict[str, LogFacts] = field(default_factory=dict)
     repeats: dict[tuple[str, str, int], int] = field(default_factory=dict)
     invalid: set[tuple[str, str, int]] = field(default_factory=set)
@@ -108,7 +108,9 @@ class History:
         self.attempts[run.key, run.round] = max(run.attempt, self.attempts.get((run.key, run.round), 0))
         if record.log is not None:
             self.placed[run.key] = record.log
-        self.durations_s[run.key, run.round] = record.duration_ns / 1e9
+        for cell in run.cells:
+            # A depth has a container of its own under the key of the others.
+            self.durations_s[run.key, cell.id, run.round] = record.duration_ns / 1e9
         if record.invalid and run.round > 0:
             self.spoiled.setdefault(run.round, {}).setdefault(run.key, set()).add(run.repeat)
         waiting = {cell.id for cell in left_over(run.cells, failures(record))}

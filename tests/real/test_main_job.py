@@ -23,7 +23,6 @@ from harness.engine.image_store import DockerImageStore
 pytestmark = [pytest.mark.engine, pytest.mark.real, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNS = {"llama-bench-harness.purpose": "run"}
 MATRIX = """
 preset: standard
 repetitions: 2
@@ -47,7 +46,7 @@ def engine(tmp_path: Path):
     engine = DockerEngine(endpoint.host)
     yield engine
     # Of this test's own starts: others may be measuring under another lock.
-    left = engine.sweep(labels={**RUNS, "llama-bench-harness.lock": str(tmp_path)})
+    left = engine.sweep(labels={"llama-bench-harness.lock": str(tmp_path)})
     engine.close()
     assert left == (), "containers were left behind"
 

@@ -37,9 +37,11 @@ class Servers(AsIfReal):
 
     Attributes:
         events: what began and ended, in order. dies: how a server ends at once instead; None for one that answers.
+        ready: whether it says so; one that still loads does not.
     """
 
     dies = None
+    ready = True
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)
@@ -76,7 +78,8 @@ class _Server:
                         length = int(value) if name.lower() == b"content-length" else length
                     stream.read(length)
                     body = b'data: {"content":"x","tokens":[1],"stop":true}\n\n' if b"POST" in asked else b"{}"
-                    head = f"HTTP/1.0 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+                    status = "200 OK" if self.engine.ready else "503 Loading model"
+                    head = f"HTTP/1.0 {status}\r\nContent-Length: {len(body)}\r\n\r\n"
                     connection.sendall(head.encode() + body)
 
     def wait(self, *, deadline_ns, cancel):
@@ -96,6 +99,7 @@ def serving(harness, monkeypatch: pytest.MonkeyPatch):
         lambda facts, *_: replace(facts, programs={"llama-server": OPTIONS}),
     )
     monkeypatch.setattr(Servers, "dies", None)
+    monkeypatch.setattr(Servers, "ready", True)
     harness.engine_class = Servers
     harness.image = IMAGE
     return harness
@@ -148,6 +152,20 @@ def test_one_that_has_no_room_fails_the_cell_with_its_reason(serving, monkeypatc
     assert all("synthetic-17m-q4_0, beside it" in failure.detail for failure in failures)
     # The same cell alone has its numbers.
     assert sum(o.ok for record in serving.records() for o in record.outcomes) == 3
+
+
+def test_one_that_still_loads_when_its_time_is_up_is_ended(serving, monkeypatch) -> None:
+    engines: list[Servers] = []
+    made = Servers.__init__
+    monkeypatch.setattr(Servers, "__init__", lambda self, *a: (made(self, *a), engines.append(self))[0])
+    monkeypatch.setattr(Servers, "ready", False)
+    monkeypatch.setattr(residents, "_ENDS_S", 5.0)
+    with pytest.raises(CellsFailedError):
+        serving.measure(serving.matrix(FILE.replace("tests: tg4, beside", "tests: tg4, timeout: 1, beside")))
+    events = [event for event in engines[0].events if event != "run"]
+    assert events == ["server begins", "server ends"] * (len(events) // 2)
+    failures = [o.failure for record in serving.records() for o in record.outcomes if o.failure]
+    assert {failure.reason for failure in failures} == {Reason.TIMEOUT}
 
 
 def test_at_work_it_answers_all_the_time(serving) -> None:

@@ -4,6 +4,7 @@ import signal
 import pytest
 
 from harness.errors import InterruptedByUserError
+from harness.flows import interrupts as interrupts_flow
 from harness.flows.interrupts import Interrupts
 
 
@@ -30,6 +31,35 @@ def test_outside_of_a_run_it_stops_at_once() -> None:
         os.kill(os.getpid(), signal.SIGINT)
     assert caught.value.exit_code == 130
     assert "same command again" in str(caught.value)
+
+
+def interrupted_in_a_removal() -> bool:
+    """Whether the clean-up after an interrupt came to its end, though more of them came."""
+    removed = False
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except InterruptedByUserError:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        removed = True
+    return removed
+
+
+def test_a_second_one_does_not_break_the_removal_that_the_first_one_began() -> None:
+    interrupts = Interrupts()
+    with interrupts.installed():
+        assert interrupted_in_a_removal()
+    assert interrupts.cancel.is_set()
+
+
+def test_much_later_it_stops_what_goes_on_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupts = Interrupts()
+    with interrupts.installed():
+        with pytest.raises(InterruptedByUserError):
+            os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr(interrupts_flow, "CLEAN_UP_S", -1.0)
+        with pytest.raises(InterruptedByUserError):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_the_former_handlers_come_back() -> None:

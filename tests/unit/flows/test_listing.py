@@ -6,6 +6,7 @@ import pytest
 
 from harness.engine.replay import scripted
 from harness.errors import CellsFailedError
+from harness.flows.engines import LOCK_LABEL
 from harness.values.container import ContainerExit, ContainerSpec
 from harness.values.failure import Reason
 
@@ -76,6 +77,8 @@ def test_one_container_an_image_and_device_is_asked_and_it_is_as_those_that_meas
         run.image, run.passthrough, run.environment, run.memory_bytes, run.pids, run.tmpfs,
     )  # fmt: skip
     assert set(probe.mounts) == {mount for mount in run.mounts if not mount.read_only}
+    # What a killed harness leaves of it is swept like a run.
+    assert probe.labels[LOCK_LABEL] == run.labels[LOCK_LABEL] != ""
 
 
 def test_what_was_listed_stands_among_the_checks_of_every_row(listing) -> None:

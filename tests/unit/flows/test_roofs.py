@@ -42,6 +42,7 @@ def prober(tmp_path, engine, journal=lambda _event, _fields: None):
         display=Display(terminal=False, stream=Console(file=io.StringIO())),
         cancel=Event(),
         journal=journal,
+        lock="/lock",
     )
 
 

@@ -27,7 +27,7 @@ class Clock:
             self.history.records += 1
             self.history.containers_s += seconds
             self.history.last_round = max(round_, self.history.last_round)
-            self.history.durations_s[group.key, round_] = seconds
+            self.history.durations_s.update({(group.key, cell.id, round_): seconds for cell in group.cells})
             outcome = Outcome(cell=group.key, samples_ns=(int(sample_s * 1e9) or 1,))
             self.history.outcomes[group.key, group.key, round_] = outcome
 
@@ -99,3 +99,16 @@ def test_another_rule_may_want_fewer() -> None:
     clock.budget.most = lambda _group, _history: 12
     clock.made(0, 10.0, sample_s=5.0)
     assert clock.rounds() == 12
+
+
+def test_depths_that_share_a_key_are_foreseen_each_by_its_own_runs() -> None:
+    # Tests are not in a run's key: the deep one and the flat one have the same, and containers of their own.
+    groups = tuple(Group(cells=(cell,), key="same") for cell in CELLS)
+    history = History()
+    history.records, history.containers_s, history.last_round = 2, 110.0, 1
+    for round_ in (0, 1):
+        for cell, seconds in zip(CELLS, (100.0, 10.0), strict=True):
+            history.durations_s["same", cell.id, round_] = seconds
+            history.outcomes["same", cell.id, round_] = Outcome(cell=cell.id, samples_ns=(1,))
+    budget = Budget(budget_s=2000.0, elapsed_s=lambda: 0.0, groups=groups, fewest=2, repetitions=5)
+    assert budget(groups[0], history) == 1 + int(0.95 * 2000 / 110) == 18
