@@ -39,8 +39,6 @@ _TELLING = re.compile(
 )
 
 _SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
-_BY_US = ("kill", "remove")
-"""Stages in which the harness itself sends SIGKILL."""
 _MODEL_BUFFER = re.compile(r"model buffer size|llama_context: constructing")
 
 
@@ -88,7 +86,7 @@ def _stopped(case: _Case) -> Failure | None:
         )
     if not ended.timed_out:
         return None
-    hung = ended.kill_stage in _BY_US
+    hung = ended.killed_by_us
     seconds = (ended.ended_ns - ended.started_ns) / 1e9
     text = f"not done after {seconds:.0f} s" + (f", and had to be ended by {ended.kill_stage}" if hung else "")
     reason = Reason.HANG if hung else Reason.TIMEOUT
@@ -116,7 +114,7 @@ def _killed_for_memory(case: _Case) -> Failure | None:
     ended = case.ended
     if ended.exit_code != 137 and not (ended.oom_killed and ended.exit_code):  # noqa: PLR2004 - 128 + SIGKILL
         return None
-    if ended.kill_stage in _BY_US and not ended.oom_killed:
+    if ended.killed_by_us and not ended.oom_killed:
         return None
     if ended.oom_killed:
         return case.failure(

@@ -195,7 +195,7 @@ def _unanswered(problem: str, ended: ContainerExit, heard: Heard, asked: Asked) 
 
 def _ended_by_us(failure: Failure, ended: ContainerExit) -> bool:
     """Whether all that its end tells is that the harness killed it, since its client had given up."""
-    return failure.reason is Reason.CRASH and ended.kill_stage is not None and not ended.oom_killed
+    return failure.reason is Reason.CRASH and ended.killed_by_us and not ended.oom_killed
 
 
 def _build(heard: Heard, image: ImageFacts) -> Finding:

@@ -149,3 +149,8 @@ class ContainerExit:
         """The signal that ended it, read from the exit code; None where it ended by itself."""
         number = (self.exit_code or 0) - _SIGNAL_BASE
         return number if 0 < number <= _LAST_SIGNAL else None
+
+    @property
+    def killed_by_us(self) -> bool:
+        """Whether it had not ended when it was told to, and SIGKILL came from the harness."""
+        return self.kill_stage in {"kill", "remove"}
