@@ -39,12 +39,16 @@ _TOO_LONG = b"0" * 400
 """Of digits, each as a nought: more than this program reads."""
 _AS_NOUGHT = bytes(ord("0") if ord("0") <= byte <= ord("9") else ord(" ") for byte in range(256))
 _LONGEST_NUMBER = 32
-_SMALL = 1e-4
+_SMALL, _LARGE = 1e-4, 1e16
+"""From the one on, and below the other, no number is spelled with an exponent."""
 MAX_DEPTH = 16
 MAX_ROW_FIELDS = 256
 _PLAIN = {str, int, float, bool}
 _WHOLE = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_FLAT = str | _WHOLE | float | bool | None
+_SAMPLES = tuple[Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)], ...]
+"""Durations such as a clock can give."""
+_FLAT_BUT_FLOAT = str | _WHOLE | bool | None
+_FRACTIONS = list[_WHOLE | float]
 
 _ANY = msgspec.json.Decoder()
 _WRITE = msgspec.json.Encoder()
@@ -191,7 +195,7 @@ class _RowShapes:
     def hold(self, data: bytes) -> bool:
         """Whether it is JSON as this program writes it, of an allowed depth."""
         found = self._rows.read(data)
-        if found is not None and _WRITE.encode(found) == data and not _has_odd_number(data):
+        if found is not None and _WRITE.encode(found) == data and _usual_numbers(found):
             return True
         try:
             value = _ANY.decode(data)
@@ -202,15 +206,41 @@ class _RowShapes:
         if found is None and isinstance(value, dict) and len(value) <= MAX_ROW_FIELDS:
             # Strangers' names can be such as no structure has; their rows are read the long way each time.
             with suppress(ValueError):
-                self._rows.learn(lambda: _row(sorted(value)))
+                self._rows.learn(lambda: _row(value))
         return value is None or isinstance(value, dict)
 
 
-def _row(keys: Sequence[str]) -> type:
-    """The structure of rows with these fields. Names of strangers are no identifiers."""
-    names = {f"field_{place}": key for place, key in enumerate(keys)}
-    kinds = [(name, _FLAT | list[_WHOLE | float]) for name in names]
-    return msgspec.defstruct("Row", kinds, rename=names, gc=False, forbid_unknown_fields=True)
+def _row(value: Mapping[str, Any]) -> type:
+    """The structure of rows with these fields, each of its type here. Names of strangers are no identifiers."""
+    names = {f"field_{place}": key for place, key in enumerate(sorted(value))}
+    kinds = [(name, _kind(value[key])) for name, key in names.items()]
+    numbers = {
+        "NUMBERS": tuple(name for name, kind in kinds if kind is float),
+        "LISTS": tuple(name for name, kind in kinds if kind is _FRACTIONS),
+    }
+    return msgspec.defstruct("Row", kinds, rename=names, namespace=numbers, gc=False, forbid_unknown_fields=True)
+
+
+def _kind(value: object) -> Any:
+    """Of a field: a type for which nothing but values of this one are written as they were read."""
+    if isinstance(value, list):
+        # Rates are printed with six digits: one beside others can happen to be whole.
+        return _FRACTIONS if any(isinstance(item, float) for item in value) else list[_WHOLE]
+    if isinstance(value, float):
+        return float
+    return _WHOLE if type(value) is int else type(value) if isinstance(value, str | bool) else _FLAT_BUT_FLOAT
+
+
+def _usual_numbers(row: Any) -> bool:
+    """Whether every number with a fraction is one that `json` and msgspec spell alike."""
+    for name in row.NUMBERS:
+        if not (_SMALL <= abs(getattr(row, name)) < _LARGE or not getattr(row, name)):
+            return False
+    for name in row.LISTS:
+        for number in getattr(row, name):
+            if not (_SMALL <= abs(number) < _LARGE or not number):
+                return False
+    return True
 
 
 CELLS = part(Run, "cells")
@@ -242,4 +272,4 @@ def _field(hint: Any) -> Any:
     several = typing.get_origin(hint) in {Union, types.UnionType}
     kinds: Sequence[Any] = typing.get_args(hint) if several else (hint,)
     plain = all(each in _PLAIN or each is type(None) for each in kinds)
-    return hint if plain or hint == tuple[int, ...] else msgspec.Raw
+    return _SAMPLES if hint == tuple[int, ...] else hint if plain else msgspec.Raw

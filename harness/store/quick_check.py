@@ -11,7 +11,7 @@ import hashlib
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from operator import attrgetter
@@ -223,11 +223,6 @@ def _rules() -> tuple[Callable[[Any], bool], tuple[tuple[str, Callable[[str], ob
     return lambda record: match(values(record)), tuple((name, found[name]) for name in _ALWAYS_OTHERS)
 
 
-def samples_hold(samples: Sequence[int]) -> bool:
-    """Whether durations are such as a clock can give."""
-    return not samples or 0 < min(samples) <= max(samples) < LARGEST
-
-
 def _rules_hold(record: Any) -> bool:
     """What annotations cannot say; whoever breaks one of these is read again by the schema, which has the words."""
     opened = [record.container, record.gate, [outcome.row for outcome in record.outcomes]]
@@ -242,9 +237,6 @@ def _rules_hold(record: Any) -> bool:
 def _plain_rules_hold(record: Any) -> bool:
     """Of the fields that are plain values, here and in its run and outcomes."""
     run = record.run
-    for outcome in record.outcomes:
-        if not outcome.cell or not samples_hold(outcome.samples_ns):
-            return False
     return (
         record.schema == SCHEMA
         and record.version == VERSION
@@ -254,6 +246,7 @@ def _plain_rules_hold(record: Any) -> bool:
         and 0 <= run.repeat < MOST
         and 0 < run.attempt <= MOST
         and bool(record.outcomes and record.protocol and run.key)
+        and all(outcome.cell for outcome in record.outcomes)
         and 0 <= (record.load_before or 0) <= 1
         and -LARGEST <= (record.exit_code or 0) < LARGEST
         and record.kill_stage in KILL_STAGES
