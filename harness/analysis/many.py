@@ -185,7 +185,7 @@ def _packed(job: _Job) -> bytes:
     if found is None:
         with collector_paused():
             machines = read_machine(store, job.machine, job.sessions, line=read_used)
-            rows = rows_of(job.report, machines, job.reproductions)
+            rows = rows_of(job.report, machines, job.reproductions, within=False)
             try:
                 found = pack(machines, job.page_of(rows, machines, job.brief))
             except ValueError as error:

@@ -41,13 +41,21 @@ def read_rows(folder: Path, *, simulated: bool = False) -> tuple[ResultRow, ...]
 
 
 def rows_of(
-    report: str, machines: Iterable[MachineResults], reproductions: Sequence[Reproduction] = ()
+    report: str,
+    machines: Iterable[MachineResults],
+    reproductions: Sequence[Reproduction] = (),
+    *,
+    within: bool = True,
 ) -> tuple[ResultRow, ...]:
-    """The table of results that were read already."""
+    """The table of results that were read already.
+
+    Args:
+        within: with the variation within runs, for which every sample is looked at, and which only exports show.
+    """
     rows = []
     for machine in machines:
         records = {record.id: record for record in machine.records}
-        rows += [_row(report, machine, result, records, reproductions) for result in machine.cells]
+        rows += [_row(report, machine, result, records, reproductions, within=within) for result in machine.cells]
     return tuple(rows)
 
 
@@ -77,6 +85,8 @@ def _row(
     result: CellResult,
     records: Mapping[str, Record],
     reproductions: Sequence[Reproduction],
+    *,
+    within: bool,
 ) -> ResultRow:
     cell, model, image, facts = result.cell, result.model, result.image, machine.machine
     metric = cell.test.kind
@@ -143,7 +153,7 @@ def _row(
         rounds=len(result.runs),
         rounds_planned=result.rounds_planned,
         between_cv=result.between_runs,
-        within_cv=result.within_runs,
+        within_cv=result.within_runs if within else None,
         screening=result.screening,
         complete=result.complete,
         simulated=result.simulated,
