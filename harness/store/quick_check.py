@@ -71,8 +71,11 @@ def collector_paused() -> Iterator[None]:
 def id_holds(line: bytes, id_: str) -> bool:
     """Whether this id, which the line has, is the hash of its bytes without it."""
     begin = line.find(f',"id":"{id_}","image":'.encode())
-    end = begin + _ID_BYTES
-    return begin > 0 and hashlib.sha256(line[:begin] + line[end:]).hexdigest() == id_
+    if begin <= 0:
+        return False
+    digest = hashlib.sha256(line[:begin])
+    digest.update(memoryview(line)[begin + _ID_BYTES :])
+    return digest.hexdigest() == id_
 
 
 def check_line(line: bytes) -> Envelope:
@@ -200,7 +203,10 @@ def _nested(depth: int) -> Any:
 
 def _patterns_hold(record: Any) -> bool:
     shared, own = _rules()
-    return shared(record) and all(matches(getattr(record, name)) for name, matches in own)
+    for name, matches in own:
+        if not matches(getattr(record, name)):
+            return False
+    return bool(shared(record))
 
 
 @cache
