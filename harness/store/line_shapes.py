@@ -13,9 +13,9 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache, lru_cache
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, TypeVar, Union
 
 import msgspec
 
@@ -25,6 +25,8 @@ from harness.store.schema_types import type_of
 from harness.store.structures import other_types
 from harness.values.record import Outcome, Record, Run
 
+T = TypeVar("T")
+
 MOST_SHAPES = 8
 """Kept at a time, of lines and of rows: one for each version of the program and of llama-bench, and kind of run."""
 MOST_LEARNED = 64
@@ -33,6 +35,8 @@ _CONTENTS_KEPT = 1024
 """Of each part: the cells of a run are the same in each round."""
 _LARGE_PART = 4 * 1024
 """Bytes from which on a part is read each time: telemetry is never twice the same, and strangers can fill memory."""
+_MAY_BE_EXPONENT = re.compile(rb"e-?[0-9]")
+"""Most data has none, which is found out in a fraction of the time."""
 _EXPONENT = re.compile(rb"e-?[0-9]++(?=[],}]|\Z)")
 """Of a number: what ends one follows its exponent. In a text, such as a hash, something else does, most often."""
 _TOO_LONG = b"0" * 400
@@ -58,13 +62,19 @@ _WRITE_SORTED = msgspec.json.Encoder(order="sorted")
 def is_canonical(value: Any, data: bytes) -> bool:
     """Whether this is how the program writes a value, and every number in it one that it reads."""
     spelled = (_WRITE_SORTED.encode(value) == data and not _has_odd_number(data)) or canonical(value) == data
-    return spelled and _TOO_LONG not in data.translate(_AS_NOUGHT)
+    return spelled and not _has_endless_number(data)
+
+
+def _has_endless_number(data: bytes) -> bool:
+    return _TOO_LONG in data.translate(_AS_NOUGHT)
 
 
 def _has_odd_number(data: bytes) -> bool:
     """Whether there may be a number that `json` spells otherwise than msgspec: one below 0.0001, or from 1e16 on."""
     if b"0.0000" in data:
         return True
+    if not _MAY_BE_EXPONENT.search(data):
+        return False
     for match in _EXPONENT.finditer(data):
         # Within a text there is something else before the digits.
         before = data[max(0, match.start() - _LONGEST_NUMBER) : match.start()].rstrip(b"0123456789.-")
@@ -121,12 +131,12 @@ class LineShapes:
         if found is None or not self.is_spelled(found, line):
             return None
         try:
-            for name, read in found.PARTS:
-                read(bytes(getattr(found, name)))
-            CELLS(bytes(found.run.cells))
+            for name, examine in found.EXAMINED:
+                examine(bytes(getattr(found, name)))
+            _EXAMINE_CELLS(bytes(found.run.cells))
             for outcome in found.outcomes:
-                for name, read in outcome.PARTS:
-                    read(bytes(getattr(outcome, name)))
+                for name, examine in outcome.EXAMINED:
+                    examine(bytes(getattr(outcome, name)))
                 if not self._rows.hold(bytes(outcome.row)):
                     return None
         except ShapeError:
@@ -150,34 +160,70 @@ def part(kind: type, name: str) -> Callable[[bytes], Any]:
 
     It raises ShapeError where they are not what this program writes.
     """
-    kept = lru_cache(_CONTENTS_KEPT)(lambda data: _read_part(kind, name, data))
 
     def read(data: bytes) -> Any:
-        return kept(data) if len(data) < _LARGE_PART else _read_part(kind, name, data)
+        _examine(kind, name, data)
+        return _part(kind, name).read(data)
 
-    return read
+    return _kept(read)
 
 
-def _read_part(kind: type, name: str, data: bytes) -> Any:
-    strictly, read = _part_decoders(kind, name)
+@cache
+def examined(kind: type, name: str) -> Callable[[bytes], None]:
+    """What looks at each byte of such a field without making a value of it.
+
+    It raises ShapeError where they are not what this program writes.
+    """
+    return _kept(lambda data: _examine(kind, name, data))
+
+
+def _kept(function: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """The function, which is called once for each small content."""
+    small = lru_cache(_CONTENTS_KEPT)(function)
+    return lambda data: small(data) if len(data) < _LARGE_PART else function(data)
+
+
+def _examine(kind: type, name: str, data: bytes) -> None:
+    its = _part(kind, name)
     try:
+        found = its.strictly(data)
+        spelled = its.closed and _WRITE_SORTED.encode(found) == data
+        if spelled and not _has_odd_number(data) and not _has_endless_number(data):
+            return
         value = _ANY.decode(data)
         if is_canonical(value, data) and shallow(value, MAX_DEPTH):
-            strictly(data)
-            return read(data)
+            return
     except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError) as error:
         raise ShapeError(str(error)) from error
     raise ShapeError(f"{name} is spelled otherwise than this program does")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A field that is read by itself.
+
+    Attributes:
+        strictly: refuses what the schema refuses. read: makes the values of the house.
+        closed: whether its type says of all of it what it is, and so how deep.
+    """
+
+    strictly: Callable[[bytes], Any]
+    read: Callable[[bytes], Any]
+    closed: bool
+
+
 @cache
-def _part_decoders(kind: type, name: str) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
-    """One that refuses what the schema refuses, and one that makes the values of the house."""
+def _part(kind: type, name: str) -> _Part:
     hint, schema = typing.get_type_hints(kind)[name], load_schema(SCHEMA_FILE)
     of = {Record: schema, Run: schema["properties"]["run"], Outcome: schema["$defs"]["outcome"]}[kind]
     strict = type_of(hint, of["properties"].get(name), schema)
     strictly, read = (msgspec.json.Decoder(each, dec_hook=other_types) for each in (strict, hint))
-    return strictly.decode, read.decode
+    return _Part(strictly=strictly.decode, read=read.decode, closed=_is_closed(hint))
+
+
+def _is_closed(hint: Any) -> bool:
+    inner = typing.get_type_hints(hint).values() if is_dataclass(hint) else typing.get_args(hint)
+    return hint is not object and all(map(_is_closed, inner))
 
 
 def shallow(value: object, depth: int) -> bool:
@@ -243,7 +289,7 @@ def _usual_numbers(row: Any) -> bool:
     return True
 
 
-CELLS = part(Run, "cells")
+CELLS, _EXAMINE_CELLS = part(Run, "cells"), examined(Run, "cells")
 """Of a run, the parts of which are read one by one otherwise."""
 
 
@@ -259,7 +305,10 @@ def _structure(kind: type, value: Mapping[str, Any], **inner: Any) -> type:
     hints = {"schema": str, "version": int, **typing.get_type_hints(kind)}
     own = {name: inner.get(name) or _field(hints[name]) for name in sorted(value)}
     raw = [name for name in own if own[name] is msgspec.Raw and name not in {"row", "cells"}]
-    more: dict[str, Any] = {"PARTS": tuple((name, part(kind, name)) for name in raw)}
+    more: dict[str, Any] = {
+        "PARTS": tuple((name, part(kind, name)) for name in raw),
+        "EXAMINED": tuple((name, examined(kind, name)) for name in raw),
+    }
     for field in fields(kind):
         if field.name not in own:
             more[field.name] = {} if field.default is MISSING else field.default
