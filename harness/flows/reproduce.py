@@ -110,11 +110,16 @@ def reproduce(
 
 
 def _remedy(made: Reproduction, original: MachineResults) -> str:
-    """What to do about cells that were not reproduced: an image that is built here follows from the commit's recipe."""
+    """What to do about cells that were not reproduced: an image that is built here follows from recipes and a base."""
     reasons = [reason for cell in made.cells for reason in cell.reasons]
     source = (original.latest.harness_source or "").removesuffix("-dirty")
     if source and any(reason.startswith(("recipe: ", "build: ", "image: ")) for reason in reasons):
-        return f"Images are built from the recipes of a commit: `git checkout {source}`, and the same command there."
+        return (
+            f"Images are built from images/ of a checkout: `git checkout {source} -- images` brings that of the "
+            "original into this one, `git checkout HEAD -- images` takes it back."
+        )
+    if any(reason.startswith("base image: ") for reason in reasons):
+        return "Debian's packages have moved on: `docker save` and `docker load` bring the image from where it is."
     return "`invoke diff-env` shows what is not the same."
 
 
