@@ -55,11 +55,11 @@ def test_the_rounds_go_on_where_one_is_too_wide() -> None:
     history, steady, wild = History(), group("steady"), group("wild")
     groups = (steady, wild)
     strategy = Rounds(groups=groups, order=lambda _r: range(2), wanted=Until(goal=0.01, groups=groups))
-    assert strategy.left(history) == 18
+    assert len(strategy.ahead(history)) == 18
     measured(history, "steady", range(9), scatter=0.001)
     measured(history, "wild", range(9), scatter=0.2)
     assert [(planned.key, planned.round) for planned in strategy.next(history)] == [("wild", 9)]
-    assert strategy.left(history) == 4
+    assert len(strategy.ahead(history)) == 4
     measured(history, "wild", range(9, 21), scatter=0.2)
     assert strategy.next(history) == ()
     assert strategy.lacking(history) == ()
