@@ -12,10 +12,10 @@ def group(key: str, *, label: str = "", model: str = "m") -> Group:
     return Group(cells=(cell,), key=key)
 
 
-def measured(history: History, key: str, rounds: range, *, scatter: float) -> None:
+def measured(history: History, cell: str, rounds: range, *, scatter: float, key: str = "") -> None:
     for round_ in rounds:
         value = int(1e9 * (1 + scatter * (-1) ** round_))
-        history.outcomes[key, key, round_] = Outcome(cell=key, samples_ns=(value,))
+        history.outcomes[key or cell, cell, round_] = Outcome(cell=cell, samples_ns=(value,))
         history.last_round = max(history.last_round, round_)
 
 
@@ -29,6 +29,15 @@ def test_each_cell_stops_by_itself() -> None:
     measured(history, "steady", range(9), scatter=0.001)
     measured(history, "wild", range(9), scatter=0.2)
     assert rounds_of(history, steady, wild) == [8, 12]
+
+
+def test_a_depth_is_not_stopped_by_the_interval_of_another() -> None:
+    history, wild, steady = History(), group("wild"), group("steady")
+    # Depths of one setting have runs of one key.
+    groups = tuple(Group(cells=each.cells, key="same") for each in (wild, steady))
+    measured(history, "wild", range(9), scatter=0.2, key="same")
+    measured(history, "steady", range(9), scatter=0.001, key="same")
+    assert rounds_of(history, *groups) == [12, 8]
 
 
 def test_arms_stop_together() -> None:
