@@ -182,7 +182,9 @@ def _into(folder: Path, request: ReproduceRequest, workspace: Workspace) -> Path
 def _plan(folder: Path, original: MachineResults, results: Sequence[CellResult], workspace: Workspace) -> Plan:
     """The matrix file's copy with the plan of the session: cells, rounds, repetitions, seed; images by digest."""
     session = original.latest
-    plan = read_matrix(str(folder / "matrix.yaml"), workspace)
+    own = folder / "matrices" / f"{session.matrix_sha256[:12]}.yaml"
+    # Of several machines each may have measured another matrix; the newest one is the folder's.
+    plan = read_matrix(str(own if own.is_file() else folder / "matrix.yaml"), workspace)
     matrix = plan.matrix
     preset = replace(
         matrix.preset,

@@ -11,6 +11,7 @@ import pytest
 from harness.errors import CellsFailedError, InputError
 from harness.flows import measure as measure_flow
 from harness.flows import prepare as prepare_flow
+from harness.flows.merge import MergeRequest, merge
 from harness.flows.reproduce import ReproduceRequest, reproduce
 from harness.flows.verify import findings_of
 from harness.store.reproductions import Conclusion, Reproduction, read_reproductions
@@ -190,6 +191,22 @@ def test_the_same_binaries_in_another_image_are_compared_with_a_remark(
     made = again(folder=harness.workspace.reports / "other")
     assert made.conclusion is Conclusion.REPRODUCED
     assert any("the same programs and libraries byte for byte" in remark for remark in made.remarks)
+
+
+def test_each_machine_of_a_merged_report_is_reproduced_by_its_own_matrix(
+    harness: Any, folder: Path, again: Callable[..., Reproduction]
+) -> None:
+    own = STANDARD.replace("cells:", "images: {mine: {build: cpu}}\ncells:").replace(
+        "{backend: cpu", "{image: mine, backend: cpu"
+    )
+    harness.measure(harness.matrix(own, name="own"), machine="older")
+    harness.measure(harness.matrix(STANDARD, name="newer"), machine="newer")
+    merge(MergeRequest(sources=("own", "newer"), out="both"), harness.workspace)
+    both = harness.workspace.reports / "both"
+    assert "mine" not in (both / "matrix.yaml").read_text()
+    made = again(folder=both, of="older")
+    assert made.conclusion is Conclusion.REPRODUCED
+    assert made.cells[0].cell.startswith("cpu:mine/")
 
 
 def test_one_record_and_a_glob_choose_cells(folder: Path, again: Callable[..., Reproduction], harness: Any) -> None:
