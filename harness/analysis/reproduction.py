@@ -76,6 +76,8 @@ def image_reasons(then: ImageFacts | None, now: ImageFacts) -> tuple[list[str], 
         return [], [f"image {now.name}: built here from the same recipe; {_binaries(then, now)}"]
     what = "recipe" if then.recipe_sha256 and now.recipe_sha256 else "image"
     then_hash, now_hash = (image.recipe_sha256 or image.digest or image.id for image in (then, now))
+    if what == "recipe" and then.base and now.base and then.base != now.base:
+        what, then_hash, now_hash = "base image", then.base, now.base
     return [f"{what}: {_short(then_hash)} then, {_short(now_hash)} here, of the same build {build[0]}"], []
 
 

@@ -20,8 +20,10 @@ from harness.flows.powered import power_refusal, powered
 from harness.flows.progress import after_round, result, title
 from harness.flows.run_once import failed_without_container, run_key, run_once
 from harness.flows.setting import Setting
+from harness.flows.time_left import TimeLeft
 from harness.machine.page_cache import drop, read_through
 from harness.machine.sampler import Sampler
+from harness.matrix.foresight import Foresight
 from harness.matrix.strategies import Strategy
 from harness.store.history import History, failures
 from harness.values.cell import Cell
@@ -70,6 +72,7 @@ class Campaign:
         setting: Setting,
         store: Callable[[Record], Record],
         history: History,
+        foresight: Foresight,
         interrupts: Interrupts,
         display: Display,
     ) -> None:
@@ -78,6 +81,8 @@ class Campaign:
         self.setting = setting
         self.store = store
         self.history = history
+        self.foresight = foresight
+        self.left_s = TimeLeft(self._seconds_left)
         self.interrupts = interrupts
         self.display = display
         self._read: set[Path] = set()
@@ -89,7 +94,11 @@ class Campaign:
 
     def left(self) -> int:
         """How many runs are left by what is known now."""
-        return self.strategy.left(self.history)
+        return len(self.strategy.ahead(self.history))
+
+    def _seconds_left(self) -> float:
+        """By the runs so far, and by what `plan` says of those that were never made."""
+        return self.foresight.seconds(self.strategy.ahead(self.history), self.history)
 
     def run(self) -> None:
         """Make what is left. Returns early, with everything so far recorded, when the user wants to stop.
@@ -100,7 +109,7 @@ class Campaign:
         """
         if not self.left():
             return
-        with self.display.runs(self.left()) as runs:
+        with self.display.runs(self.left(), self.left_s()) as runs:
             while planned := self.strategy.next(self.history):
                 # Runs come and go: what a killed run left over, cells that failed in the warm-up.
                 runs.left(self.left())
@@ -132,7 +141,8 @@ class Campaign:
             begin = time.monotonic()
             record = self._one(run, plan.failure)
             self.history.take(record)
-            runs.finished(f"{called}  {result(record, self.history)}", time.monotonic() - begin)
+            beside_s = max(0.0, time.monotonic() - begin - record.duration_ns / 1e9)
+            runs.finished(f"{called}  {result(record, self.history)}", beside_s, self.left_s())
             failed = failures(record)
             if all(failure.reason is not Reason.ENGINE for failure in failed.values()):
                 # An invalid run spoils its round: the strategy says how it goes on.

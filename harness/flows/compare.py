@@ -24,7 +24,7 @@ from harness.analysis.results import MachineResults, read_results
 from harness.errors import InputError, SlowerError, UndecidedError
 from harness.flows.compare_words import as_json, as_table
 from harness.flows.console import Display
-from harness.flows.two_arms import TwoArms, measure_two_arms
+from harness.flows.two_arms import TwoArms, meant, measure_two_arms
 from harness.flows.workspace import Workspace, find_workspace
 
 MOST_REPORTS = 2
@@ -147,7 +147,8 @@ def _read(name: str, workspace: Workspace) -> tuple[MachineResults, ...]:
 def _inside(machines: Sequence[MachineResults], request: CompareRequest) -> tuple[Arms, ...]:
     if request.by:
         if request.by not in FIELDS:
-            raise InputError(f"{request.by!r} is no field", where="--by", remedy=f"One of {', '.join(FIELDS)}.")
+            hint = meant(request.by, FIELDS)
+            raise InputError(f"{request.by!r} is no field{hint}", where="--by", remedy=f"One of {', '.join(FIELDS)}.")
         arms = [found for machine in machines for found in arms_by(machine, request.by)]
     else:
         arms = [found for machine in machines for found in (*labelled_arms(machine), *control_arms(machine))]

@@ -69,9 +69,9 @@ class Display:
             yield _plain_step(title, self.say)
 
     @contextmanager
-    def runs(self, total: int) -> Iterator[RunsDisplay]:
-        """Show the runs of a matrix."""
-        with RunsDisplay(self, self._console, total) as display:
+    def runs(self, total: int, left_s: float) -> Iterator[RunsDisplay]:
+        """Show the runs of a matrix, which take so long together as far as is known."""
+        with RunsDisplay(self, self._console, total, left_s) as display:
             yield display
 
 
@@ -109,13 +109,14 @@ def _plain_step(title: str, say: Callable[[str], None]) -> Step:
 
 
 class RunsDisplay:
-    """Runs done, runs to do, the time left from what the runs so far took."""
+    """Runs done, runs to do, the time that is left: of the runs as foreseen, and beside them as it was so far."""
 
-    def __init__(self, display: Display, console: RichConsole, total: int) -> None:
+    def __init__(self, display: Display, console: RichConsole, total: int, left_s: float) -> None:
         self._display = display
         self._total = total
         self._done = 0
-        self._spent_s = 0.0
+        self._left_s = left_s
+        self._beside_s = 0.0
         self._progress = _live(console) if display.terminal else None
         self._task: TaskID | None = None
 
@@ -145,15 +146,22 @@ class RunsDisplay:
             detail = f"{self._done}/{self._total}  {text}{self._left()}"
             self._progress.update(self._task, total=self._total, completed=self._done, detail=detail)
 
-    def finished(self, text: str, seconds: float) -> None:
-        """A run ended, after this many seconds with everything that belongs to it."""
+    def finished(self, text: str, beside_s: float, left_s: float) -> None:
+        """A run ended.
+
+        Args:
+            beside_s: what it took beside its container, waiting for a quiet machine above all.
+            left_s: of the containers that are left.
+        """
         self._done += 1
-        self._spent_s += seconds
+        self._beside_s += beside_s
+        self._left_s = left_s
         width = len(str(self._total))
         self._display.say(f"[{self._done:>{width}}/{self._total}] {text}{self._left()}")
 
     def _left(self) -> str:
         todo = self._total - self._done
-        if not self._done or todo <= 0:
+        if todo <= 0:
             return ""
-        return f"  ({duration(todo * self._spent_s / self._done)} left)"
+        beside_s = todo * self._beside_s / self._done if self._done else 0.0
+        return f"  ({duration(self._left_s + beside_s)} left)"

@@ -16,7 +16,7 @@ from harness.errors import CellsFailedError, InputError, MachineError
 from harness.flows.console import Display
 from harness.flows.publish_site import accepted, publication_redaction, published_copy
 from harness.flows.verify import findings_of
-from harness.flows.workspace import Workspace, find_workspace
+from harness.flows.workspace import Workspace, find_workspace, shown_path
 from harness.report.report import write_report
 from harness.store.declarations import DECLARED, read_declarations, render_declarations
 from harness.store.manifest import is_safe_name
@@ -87,11 +87,18 @@ def contribute(request: ContributeRequest, workspace: Workspace | None = None) -
 
 def _report(text: str, workspace: Workspace) -> Path:
     for candidate in (workspace.cwd / text, workspace.reports / text):
-        if (candidate / "records").is_dir():
+        if any(candidate.glob("records/*.jsonl")):
             folder = candidate.resolve()
             if folder.name == "simulated" or not is_safe_name(folder.name):
                 raise InputError("cannot be contributed under its name", where=str(folder), remedy="Rename the folder.")
             return folder
+        if any(candidate.glob("imports/*.jsonl")):
+            raise InputError(
+                "holds imported results only, and what is contributed is what a machine measured",
+                where=text,
+                remedy="They go along with measured ones, once they are in one folder: "
+                f"`./bench merge reports/demo {shown_path(candidate, workspace)} --out NAME`, and contribute NAME.",
+            )
     raise InputError("holds no records", where=text, remedy="Name a folder such as reports/demo.")
 
 

@@ -110,11 +110,16 @@ def reproduce(
 
 
 def _remedy(made: Reproduction, original: MachineResults) -> str:
-    """What to do about cells that were not reproduced: an image that is built here follows from the commit's recipe."""
+    """What to do about cells that were not reproduced: an image that is built here follows from recipes and a base."""
     reasons = [reason for cell in made.cells for reason in cell.reasons]
     source = (original.latest.harness_source or "").removesuffix("-dirty")
     if source and any(reason.startswith(("recipe: ", "build: ", "image: ")) for reason in reasons):
-        return f"Images are built from the recipes of a commit: `git checkout {source}`, and the same command there."
+        return (
+            f"Images are built from images/ of a checkout: `git checkout {source} -- images` brings that of the "
+            "original into this one, `git checkout HEAD -- images` takes it back."
+        )
+    if any(reason.startswith("base image: ") for reason in reasons):
+        return "Debian's packages have moved on: `docker save` and `docker load` bring the image from where it is."
     return "`invoke diff-env` shows what is not the same."
 
 
@@ -177,7 +182,9 @@ def _into(folder: Path, request: ReproduceRequest, workspace: Workspace) -> Path
 def _plan(folder: Path, original: MachineResults, results: Sequence[CellResult], workspace: Workspace) -> Plan:
     """The matrix file's copy with the plan of the session: cells, rounds, repetitions, seed; images by digest."""
     session = original.latest
-    plan = read_matrix(str(folder / "matrix.yaml"), workspace)
+    own = folder / "matrices" / f"{session.matrix_sha256[:12]}.yaml"
+    # Of several machines each may have measured another matrix; the newest one is the folder's.
+    plan = read_matrix(str(own if own.is_file() else folder / "matrix.yaml"), workspace)
     matrix = plan.matrix
     preset = replace(
         matrix.preset,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from harness.flows.console import Display
 from harness.flows.measure import measure
 from harness.flows.measure_request import MeasureRequest
 from harness.flows.workspace import Workspace, find_workspace
+from harness.formats.schema_errors import close_match
 from harness.store.files import make_folder, write_whole
-from harness.values.cell import PARAMETERS
+from harness.values.cell import MARKS, PARAMETERS
 
 LABELS = ("a", "b")
 ARMS = 2
@@ -141,7 +142,14 @@ def parse_setting(text: str) -> dict[str, Any]:
         name = name.strip()
         if name not in PARAMETERS or not value.strip():
             known = ", ".join(PARAMETERS)
-            raise InputError(f"{part!r} is no parameter", where="--setting", remedy=f"NAME=VALUE, of {known}.")
+            hint = "" if name in PARAMETERS else meant(name, PARAMETERS)
+            raise InputError(f"{part!r} is no parameter{hint}", where="--setting", remedy=f"NAME=VALUE, of {known}.")
         number = value.strip()
         found[name] = int(number) if number.isdecimal() and PARAMETERS[name].kind != "str" else number
     return found
+
+
+def meant(name: str, options: Iterable[str]) -> str:
+    """`. Did you mean 'flash_attn'?` of `fa`, of `-fa` and of what is nearly its name; empty where nothing is near."""
+    match = close_match(MARKS.get(name.lstrip("-"), name), options)
+    return f". Did you mean {match!r}?" if match else ""

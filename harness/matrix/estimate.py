@@ -91,13 +91,15 @@ def estimate(
     by_cell: dict[str, float | None] = {}
     for group in groups:
         size = sizes.get(group[0].model)
+        if size is None:
+            by_cell |= dict.fromkeys(cell.id for cell in group)
+            continue
+        warm_up = run_seconds(group, size, repetitions=1, counted=False, rates=rates)
+        counted = run_seconds(group, size, repetitions=repetitions, counted=True, rates=rates)
         for cell in group:
-            if size is None:
-                by_cell[cell.id] = None
-                continue
-            # The start and the loading are shared by the cells of the run.
-            shared = (rounds + 1) * (START_S + size.size_bytes / LOAD_BYTES_PER_S) / len(group)
-            by_cell[cell.id] = shared + _tests_s(cell, size, rounds, repetitions, rates.get(cell.id))
+            # A search is a trial like its warm-up, and then like any other cell.
+            once = 2 if cell.test.measurement == CONTEXT else 1
+            by_cell[cell.id] = once * warm_up[cell.id] + rounds * counted[cell.id]
     return Estimate(
         seconds=sum(seconds for seconds in by_cell.values() if seconds is not None),
         by_cell=by_cell,
@@ -105,26 +107,44 @@ def estimate(
     )
 
 
-def _tests_s(cell: Cell, size: ModelSize, rounds: int, repetitions: int, rate: float | None) -> float:
+def run_seconds(
+    cells: Sequence[Cell],
+    size: ModelSize,
+    *,
+    repetitions: int,
+    counted: bool,
+    rates: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, float]:
+    """What one run takes, by cell id: the start and the loading are shared by its cells.
+
+    Args:
+        repetitions: samples of each test. counted: whether it is none of the warm-up: only then tests are sustained.
+    """
+    shared = (START_S + size.size_bytes / LOAD_BYTES_PER_S) / len(cells)
+    return {
+        cell.id: shared
+        + _test_s(cell, size, repetitions, rates.get(cell.id), at_least_s=counted * cell.test.sustained_s)
+        for cell in cells
+    }
+
+
+def _test_s(cell: Cell, size: ModelSize, repetitions: int, rate: float | None, *, at_least_s: float) -> float:
     speed = _speed(cell)
     prompt_s = 2 * size.n_params / speed.flops
     token_s = max(size.size_bytes / speed.bytes_per_s, prompt_s)
     test = cell.test
-    n_prompt, trial_s = test.n_prompt, 0.0
+    n_prompt = test.n_prompt
 
     def filled_s(tokens: int, before: int = 0) -> float:
         return tokens * prompt_s + tokens * (before + tokens / 2) * size.attention_flops / speed.flops
 
     if test.measurement == CONTEXT:
         n_prompt = min(n_prompt or CONTEXT_TOKENS, size.context_length or n_prompt or CONTEXT_TOKENS)
-        trial_s = START_S + size.size_bytes / LOAD_BYTES_PER_S + 2 * filled_s(n_prompt)
     prompts_s = filled_s(n_prompt, test.n_depth)
     positions_s = test.n_depth * size.attention_flops / speed.flops
     sample_s = test.n_tokens / rate if rate and test.n_tokens else prompts_s + test.n_gen * (token_s + positions_s)
     warm_up_s = (sample_s if test.kind == "pp" else prompts_s) + (token_s if test.n_gen else 0.0)
-    once_a_run_s = warm_up_s + filled_s(test.n_depth)
-    counted_s = rounds * max(repetitions * sample_s, float(test.sustained_s))
-    return trial_s + (rounds + 1) * once_a_run_s + counted_s + sample_s
+    return warm_up_s + filled_s(test.n_depth) + max(repetitions * sample_s, at_least_s)
 
 
 def _speed(cell: Cell) -> Speed:

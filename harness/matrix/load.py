@@ -21,7 +21,7 @@ from harness.matrix.registry import model_source
 from harness.matrix.schema import matrix_schema
 from harness.stats.until import LOOKS
 from harness.values.backend import BACKENDS
-from harness.values.cell import PARAMETERS
+from harness.values.cell import MARKS
 from harness.values.matrix import PRESETS, ImageSource, Matrix, ModelSource, Preset
 
 REGISTRY_NAME = "models.yaml"
@@ -34,8 +34,6 @@ _MIN_MEMORY = 64 * 2**20
 _MIN_ROUNDS = 6
 _LEAST_WIDTH = 0.001
 _MOST_WIDTH = 0.2
-_SHORT = {parameter.short: name for name, parameter in PARAMETERS.items()}
-"""Parameters by the marks that reports and llama-bench's flags have for them."""
 _REMEDY = "docs/matrix.md describes the format."
 
 
@@ -100,7 +98,7 @@ def load_matrix(path: Path, *, shown: str, registry: Mapping[str, ModelSource]) 
         )
     # A value that is refused as YAML has no value to be checked: one mistake, one line.
     told = {(problem.line, problem.column) for problem in problems}
-    found = [*check(document, matrix_schema(), also_called=_SHORT), *check_references(document, registry)]
+    found = [*check(document, matrix_schema(), also_called=MARKS), *check_references(document, registry)]
     problems += [problem for problem in found if (problem.line, problem.column) not in told]
     problems += _own_checks(document, path)
     if problems:

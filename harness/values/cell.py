@@ -106,6 +106,11 @@ PARAMETERS: MappingProxyType[str, Parameter] = MappingProxyType(
 )
 """The llama-bench parameters that a matrix can set, in the order in which cell ids show them."""
 
+MARKS: MappingProxyType[str, str] = MappingProxyType(
+    {mark: p.name for p in PARAMETERS.values() for mark in (p.flag.lstrip("-"), p.short) if mark}
+)
+"""Their names by the marks that reports and llama-bench's flags have for them: `fa`, `ngl`."""
+
 
 def _time(seconds: int) -> str:
     """`10m`, `90s`."""

@@ -22,8 +22,8 @@ class Strategy(Protocol):
         did not go as planned.
         """
 
-    def left(self, history: History) -> int:
-        """How many runs are left by what is known now: for the display."""
+    def ahead(self, history: History) -> tuple[Planned, ...]:
+        """All runs that are left by what is known now, in no order that matters: for the display."""
 
     def lacking(self, history: History) -> tuple[str, ...]:
         """Ids of the cells that lack a number which they should have."""

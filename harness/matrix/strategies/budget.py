@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.errors import InputError
+from harness.matrix.foresight import counted_run_s, took
 from harness.matrix.strategies.rounds import Wanted
 from harness.store.history import History
 from harness.values.plan import Group
@@ -65,7 +66,7 @@ class Budget:
     def fitting(self, history: History) -> int:
         """Whole rounds that fit for all groups together."""
         runnable = [g for g in self.groups if any(not history.lasting_failure(g.key, c.id, 0) for c in g.cells)]
-        if not runnable or any(_took_s(group, history, 0) is None for group in runnable):
+        if not runnable or any(took(group.key, group.cells, history, 0) is None for group in runnable):
             return self.fewest
         begun = history.last_round
         complete = min(_complete(group, history, begun) for group in runnable)
@@ -82,13 +83,7 @@ class Budget:
         return self._planned
 
     def _run_s(self, group: Group, history: History) -> float:
-        """What a counted run of a group takes: as the last one did; before there is one, from its warm-up."""
-        for round_ in range(history.last_round, 0, -1):
-            if (took_s := _took_s(group, history, round_)) is not None:
-                return took_s
-        outcomes = (history.outcomes.get((group.key, cell.id, 0)) for cell in group.cells)
-        samples_s = sum(outcome.samples_ns[0] for outcome in outcomes if outcome and outcome.samples_ns) / 1e9
-        return (_took_s(group, history, 0) or 0.0) + (self.repetitions - 1) * samples_s
+        return counted_run_s(group.key, group.cells, history, repetitions=self.repetitions) or 0.0
 
     def _between_s(self, history: History) -> float:
         """What a run takes beside its container, the waiting for a quiet machine above all: the mean of this start."""
@@ -107,12 +102,6 @@ class Budget:
             remedy=f"Give --budget {_minutes(needed_s)}m, a preset with fewer rounds, or fewer cells by --only. "
             "What was run so far is recorded and is not made again.",
         )
-
-
-def _took_s(group: Group, history: History, round_: int) -> float | None:
-    """What the run of a group took in a round; None where none was made. Other groups can have the same key."""
-    found = (history.durations_s.get((group.key, cell.id, round_)) for cell in group.cells)
-    return max((took_s for took_s in found if took_s is not None), default=None)
 
 
 def _complete(group: Group, history: History, begun: int) -> int:

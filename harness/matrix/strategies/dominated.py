@@ -56,9 +56,9 @@ class SkipDominated:
         full = self._full(history)
         return tuple(part for planned in self.rounds.next(history) for part in _split(planned, full))
 
-    def left(self, history: History) -> int:
+    def ahead(self, history: History) -> tuple[Planned, ...]:
         """Runs that are left; what is going to be skipped is still among them."""
-        return self.rounds.left(history)
+        return self.rounds.ahead(history)
 
     def lacking(self, history: History) -> tuple[str, ...]:
         """Ids of the cells that lack a number."""

@@ -115,18 +115,21 @@ class MaxContext:
         for order, group in enumerate(self._searches):
             found = self._step(group, history)
             if isinstance(found, Step) and found.next is not None:
-                return (Planned(key=group.key, round=0, order=order, cells=(trial(group.cells[0], found.next),)),)
+                return (_trial_of(group, found.next, order),)
         return self._after(history).next(history)
 
-    def left(self, history: History) -> int:
-        """Runs that are left; of a search about as many as halving takes."""
-        searching = 0
-        for group in self._searches:
+    def ahead(self, history: History) -> tuple[Planned, ...]:
+        """Runs that are left; of a search one, and as many as halving takes where that is known to be too much."""
+        searching: list[Planned] = []
+        for order, group in enumerate(self._searches):
             found = self._step(group, history)
             if isinstance(found, Step) and found.next is not None:
-                span = (found.too_much or found.next) / max(found.fits or GRAIN, GRAIN)
-                searching += 1 + math.ceil(math.log2(max(1.0, RESOLUTION * math.log2(max(span, 1.01)))))
-        return searching + self._after(history).left(history)
+                trials = 1
+                if found.too_much is not None:
+                    span = found.too_much / max(found.fits or GRAIN, GRAIN)
+                    trials += math.ceil(math.log2(max(1.0, RESOLUTION * math.log2(max(span, 1.01)))))
+                searching += [_trial_of(group, found.next, order)] * trials
+        return (*searching, *self._after(history).ahead(history))
 
     def lacking(self, history: History) -> tuple[str, ...]:
         """Ids of the cells that lack a number: of searches those that found nothing."""
@@ -202,6 +205,10 @@ class MaxContext:
             for (key, identity, round_), outcome in history.outcomes.items()
             if key == group.key and round_ == 0 and identity.startswith(begin)
         }
+
+
+def _trial_of(group: Group, tokens: int, order: int) -> Planned:
+    return Planned(key=group.key, round=0, order=order, cells=(trial(group.cells[0], tokens),))
 
 
 def trial(cell: Cell, tokens: int) -> Cell:

@@ -47,28 +47,22 @@ class Rounds:
         """What is left of the first round that is not complete, in its order; empty when nothing is."""
         wanted = [self.wanted(group, history) for group in self.groups]
         for round_ in range(max(wanted, default=0) + 1):
-            found = tuple(
-                Planned(
-                    key=group.key,
-                    round=round_,
-                    order=place,
-                    cells=cells,
-                    failure=group.failure,
-                    repeat=history.repeat(round_),
-                )
-                for place, index in enumerate(self.order(round_))
-                if round_ <= wanted[index] and (cells := self._cells_left(group := self.groups[index], round_, history))
-            )
-            if found:
+            if found := self._round(round_, wanted, history):
                 return found
         return ()
 
-    def left(self, history: History) -> int:
-        """How many runs are left by what is known now."""
-        return sum(
-            bool(self._cells_left(group, round_, history))
-            for group in self.groups
-            for round_ in range(self.wanted(group, history) + 1)
+    def ahead(self, history: History) -> tuple[Planned, ...]:
+        """What is left of all rounds by what is known now."""
+        wanted = [self.wanted(group, history) for group in self.groups]
+        rounds = range(max(wanted, default=0) + 1)
+        return tuple(planned for round_ in rounds for planned in self._round(round_, wanted, history))
+
+    def _round(self, round_: int, wanted: Sequence[int], history: History) -> tuple[Planned, ...]:
+        repeat = history.repeat(round_)
+        return tuple(
+            Planned(key=group.key, round=round_, order=place, cells=cells, failure=group.failure, repeat=repeat)
+            for place, index in enumerate(self.order(round_))
+            if round_ <= wanted[index] and (cells := self._cells_left(group := self.groups[index], round_, history))
         )
 
     def lacking(self, history: History) -> tuple[str, ...]:

@@ -27,15 +27,20 @@ class Until:
 
     def __init__(self, *, goal: float, groups: Sequence[Group]) -> None:
         self.goal = goal
-        self._blocks = {group.key: block for block in arms_together(groups) for group in block}
+        # Depths of one setting have one key: a group is told by its first cell too.
+        self._blocks = {_place(group): block for block in arms_together(groups) for group in block}
 
     def __call__(self, group: Group, history: History) -> int:
         """The look at which it is or may be done. Cells that have no number in the warm-up hold nobody up."""
         series = [
             history.by_round(other.key, cell)
-            for other in self._blocks[group.key]
+            for other in self._blocks[_place(group)]
             if other.failure is None
             for cell in other.cells
             if history.lasting_failure(other.key, cell.id, 0) is None
         ]
         return rounds_wanted(series, goal=self.goal)
+
+
+def _place(group: Group) -> tuple[str, str]:
+    return group.key, group.cells[0].id

@@ -9,16 +9,23 @@ from statistics import fmean, stdev
 from harness.analysis.arms import control_arms
 from harness.analysis.results import CellResult, MachineResults
 from harness.report.exports.exported import Exported, one_line
+from harness.report.exports.further_columns import BESIDE_PARAMETERS, column_name, further_columns, told
 from harness.report.writers import markdown
 from harness.report.writers.markdown import escape
 from harness.values.backend import BACKENDS
 from harness.values.block import Table
+from harness.values.cell import PARAMETERS
 
 BOARD_TESTS = ("pp512", "tg128")
 """What a scoreboard has columns for."""
 
 COLUMNS = ("model", "size", "params", "backend", "ngl", "threads", "n_batch", "n_ubatch", "fa", "test", "t/s")
-"""llama-bench's, with those that are shown only where they matter."""
+"""llama-bench's, with those that are shown only where they matter; further ones stand before the test."""
+
+_SHOWN = ("n_gpu_layers", "n_threads", "n_batch", "n_ubatch", "flash_attn")
+"""The parameters among them."""
+
+_BOARD = ("Chip", "Model", "Backend", "FA", "Commit")
 
 Shown = tuple[MachineResults, Sequence[CellResult]]
 """A machine with those of its results that are given."""
@@ -55,7 +62,7 @@ def mean_and_deviation(result: CellResult) -> tuple[float, float]:
 
 
 def _shown(machine: MachineResults) -> list[CellResult]:
-    """Results with a number; the first arm of each control, since a row has no place for a label."""
+    """Results with a number; the first arm of each control, since a second figure of the same is no news there."""
     measured = [result for result in machine.cells if result.runs and not result.software]
     further = {arms.second.cell.id for arms in control_arms(replace(machine, cells=tuple(measured)))}
     return [result for result in measured if result.cell.id not in further]
@@ -78,45 +85,53 @@ def _device(machine: MachineResults, result: CellResult, several: Container[str]
 def _machine(machine: MachineResults, shown: Sequence[CellResult], several: Container[str]) -> str:
     texts = []
     for build in dict.fromkeys(_build(result) for result in shown):
-        rows = [_row(result) for result in shown if _build(result) == build]
-        table = _table(COLUMNS, rows, ("left", "right", "right", "left", *("right",) * 7))
-        devices = ", ".join(dict.fromkeys(escape(_device(machine, r, several)) for r in shown if _build(r) == build))
+        results = [result for result in shown if _build(result) == build]
+        said = [(result, _row(result)) for result in results]
+        further = further_columns(said, without=_SHOWN)
+        rows = [(*row[:-1], *(told(r, name) for name in further), row[-1], _figure(r)) for r, row in said]
+        columns = (*COLUMNS[:-2], *(column_name(name) for name in further), *COLUMNS[-2:])
+        table = _table(columns, rows, ("left", "right", "right", "left", *("right",) * (len(columns) - 4)))
+        devices = ", ".join(dict.fromkeys(escape(_device(machine, result, several)) for result in results))
         texts.append(f"{devices}\n\n{table}\nbuild: {build}\n")
     return "\n".join(texts)
 
 
 def _row(result: CellResult) -> tuple[str, ...]:
+    """What a row says but for its figure."""
     model, params = result.model, result.cell.params
-    mean, deviation = mean_and_deviation(result)
     return (
         model.title if model else result.cell.model,
         _size(model.size_bytes) if model else "",
         _params(model.n_params) if model and model.n_params else "",
         BACKENDS[result.cell.backend].registry_name if result.cell.backend in BACKENDS else result.cell.backend,
-        *(str(params.get(name, "")) for name in ("n_gpu_layers", "n_threads", "n_batch", "n_ubatch", "flash_attn")),
+        *(str(params.get(name, "")) for name in _SHOWN),
         result.cell.test.name.replace("@", " @ "),
-        f"{mean:.2f} ± {deviation:.2f}",
     )
 
 
 def _board(shown: Iterable[Shown], several: Container[str]) -> str:
-    """A line a device, model, backend and flash attention that has both tests of a scoreboard."""
+    """A line a device and setting that has both tests of a scoreboard."""
     found: dict[tuple[str, ...], dict[str, CellResult]] = {}
     for machine, result in ((machine, r) for machine, results in shown for r in results if not r.synthetic):
         if result.cell.test.name in BOARD_TESTS:
             title = result.model.title if result.model else result.cell.model
             fa = str(result.cell.params.get("flash_attn", ""))
             key = (_device(machine, result, several), title, BACKENDS[result.cell.backend].title, fa, _build(result))
-            found.setdefault(key, {})[result.cell.test.name] = result
-    rows = [
-        (*key, *(_figure(tests[name]) for name in BOARD_TESTS))
-        for key, tests in found.items()
-        if all(name in tests for name in BOARD_TESTS)
-    ]
-    if not rows:
+            # Two tests are of one line only where they were measured with the same setting.
+            setting = tuple(f"{name}={told(result, name)}" for name in (*PARAMETERS, *BESIDE_PARAMETERS))
+            found.setdefault((*key, *setting), {})[result.cell.test.name] = result
+    lines = {key: tests for key, tests in found.items() if all(name in tests for name in BOARD_TESTS)}
+    if not lines:
         return ""
-    columns = ("Chip", "Model", "Backend", "FA", "Commit", *(f"{name} t/s" for name in BOARD_TESTS))
-    return _table(columns, rows, (*("left",) * 5, "right", "right"))
+    said = [(tests[BOARD_TESTS[0]], key[: len(_BOARD)]) for key, tests in lines.items()]
+    further = further_columns(said, without=("flash_attn",))
+    rows = [
+        (*row, *(told(first, name) for name in further), *(_figure(tests[name]) for name in BOARD_TESTS))
+        for (first, row), tests in zip(said, lines.values(), strict=True)
+    ]
+    names = (column_name(name) for name in further)
+    columns = (*_BOARD, *names, *(f"{name} t/s" for name in BOARD_TESTS))
+    return _table(columns, rows, (*("left",) * len(_BOARD), *("right",) * (len(further) + len(BOARD_TESTS))))
 
 
 def _figure(result: CellResult) -> str:

@@ -25,8 +25,9 @@ def render(data: ReportData) -> tuple[Block, ...]:
     )
     text = (
         "Generating a token reads the weights once, and nothing reads faster than its memory. The KV cache is read too "
-        "and not counted. Figures of data sheets are in `harness/analysis/hardware.yaml` with their sources. This is "
-        "advice: it ranks and rejects nothing."
+        "and not counted. Figures of data sheets are in harness/analysis/hardware.yaml of llama-bench-harness, each "
+        "device with where its figures are from: mostly a data sheet, written down from memory. This is advice: it "
+        "ranks and rejects nothing."
     )
     return (
         Heading(level=2, text="Generation against memory bandwidth"),

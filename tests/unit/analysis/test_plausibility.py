@@ -1,17 +1,19 @@
 """No device reads faster than its memory: advice that never ranks or rejects."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.analysis.hardware import HARDWARE, data_sheets
 from harness.analysis.plausibility import Verdict, plausibility
 from harness.analysis.results import CellResult, MachineResults, machine_results
 from harness.report.data import ReportData
 from harness.report.sections import bandwidth
 from harness.values.bench import LogFacts
-from harness.values.block import Note, Table
+from harness.values.block import Note, Paragraph, Table
 from harness.values.cell import Test
 from harness.values.facts import ModelFacts
 
@@ -137,6 +139,17 @@ def test_the_report_shows_the_share_and_warns(make: Any, make_session: Any) -> N
     (note,) = (block for block in blocks if isinstance(block, Note))
     assert note.kind == "warning"
     assert "implausible: wrong device, wrong model or wrong data sheet" in note.text
+
+
+def test_where_the_figures_are_is_said_and_what_they_rest_on(make: Any, make_session: Any) -> None:
+    (text,) = (block.text for block in report(make(), make_session=make_session) if isinstance(block, Paragraph))
+    (path,) = re.findall(r"\S+\.yaml", text)
+    assert (HARDWARE.parents[2] / path).samefile(HARDWARE)
+    # The same as the file itself says of its sources.
+    sources = [sheet.source for sheet in data_sheets().values()]
+    assert all("from memory" in source for source in sources)
+    assert sum("data sheet" in source for source in sources) > len(sources) / 2
+    assert "mostly a data sheet, written down from memory" in text
 
 
 def test_the_report_says_nothing_where_no_device_has_a_data_sheet(make: Any, make_session: Any) -> None:

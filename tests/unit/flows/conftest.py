@@ -29,6 +29,8 @@ from harness.flows.workspace import CHECKOUT, Workspace
 from harness.machine.gate import GateResult
 from harness.machine.vendors.cpu import Cpu
 from harness.machine.watch import Watch
+from harness.matrix.estimate import ModelSize
+from harness.matrix.foresight import Foresight
 from harness.matrix.rounds import group_cells
 from harness.matrix.strategies.dominated import SkipDominated
 from harness.matrix.strategies.rounds import Rounds, Wanted, fixed
@@ -164,6 +166,7 @@ class Campaigning:
     gate: Callable[..., GateResult] = lambda *_: QUIET
     strict: bool = False
     repetitions: int = 3
+    sizes: Mapping[str, ModelSize] = field(default_factory=dict)
     identities: Mapping[str, str | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     watch: Watch | None = None
@@ -219,6 +222,7 @@ class Campaigning:
             setting=setting,
             store=store,
             history=history,
+            foresight=Foresight(repetitions=self.repetitions, sizes=self.sizes),
             interrupts=interrupts,
             display=Display(terminal=False, stream=Console(file=self.stream, soft_wrap=True)),
         )

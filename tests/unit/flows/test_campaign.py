@@ -4,7 +4,9 @@ import pytest
 
 from harness.engine.replay import scripted
 from harness.errors import EngineError
+from harness.flows.console import duration
 from harness.flows.interrupts import Interrupts
+from harness.matrix.estimate import ModelSize, estimate
 from harness.values.cell import Test
 from harness.values.failure import RETRIED_ON_RESUME, Failure, Phase, Reason
 from harness.values.record import Outcome, Record, Run, Violation
@@ -249,6 +251,18 @@ def test_the_display_counts_runs_that_come_and_go(campaigning, pp, tg) -> None:
     last = made.lines()[-1]
     done, total = last[1 : last.index("]")].split("/")
     assert done == total
+
+
+def test_a_short_run_does_not_foretell_a_deep_one(campaigning, make_cell) -> None:
+    # Each depth has a container of its own, under the key of the other: one run of two is made, and it was short.
+    deep = Test(n_prompt=16, n_depth=100_000)
+    cells = tuple(make_cell(test) for test in (Test(n_prompt=16), deep))
+    size = ModelSize(n_params=1_000_000_000, size_bytes=600_000_000, attention_flops=1e6)
+    made = campaigning(cells=cells, rounds=0, sizes={"gemma": size})
+    made.go()
+    planned = estimate((cells[1:],), sizes=made.sizes, rounds=0, repetitions=1).seconds
+    assert planned > 3600
+    assert f"({duration(planned)} left)" in made.lines()[0]
 
 
 OUT_OF_MEMORY = {"exit_code": 137, "oom_killed": True}

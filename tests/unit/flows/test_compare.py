@@ -14,7 +14,7 @@ from harness.errors import InputError, SlowerError, UndecidedError
 from harness.flows import two_arms as two_arms_flow
 from harness.flows.compare import CompareRequest, compare_reports, read_limit
 from harness.flows.console import Display
-from harness.flows.two_arms import TwoArms, measure_two_arms, two_arm_matrix
+from harness.flows.two_arms import TwoArms, measure_two_arms, parse_setting, two_arm_matrix
 
 SETTINGS = """
 preset: standard
@@ -101,6 +101,8 @@ def test_arms_by_a_field_need_no_labels(harness, measured, compare) -> None:
         compare(by="flash_attn")
     with pytest.raises(InputError, match="'colour' is no field"):
         compare(by="colour")
+    with pytest.raises(InputError, match=r"'fa' is no field\. Did you mean 'flash_attn'"):
+        compare(by="fa")
 
 
 def test_two_reports_are_compared_by_welch(harness, measured, compare) -> None:
@@ -251,3 +253,18 @@ class TestTwoArms:
     def test_mistakes_are_told(self, harness, arms: TwoArms, message: str) -> None:
         with pytest.raises(InputError, match=message):
             two_arm_matrix(arms, SimpleNamespace(cwd=harness.workspace.cwd))
+
+    @pytest.mark.parametrize(
+        ("written", "name"),
+        [
+            ("fa", "flash_attn"), ("ngl", "n_gpu_layers"), ("ctk", "type_k"), ("ctv", "type_v"), ("ub", "n_ubatch"),
+            ("b", "n_batch"), ("t", "n_threads"), ("nkvo", "no_kv_offload"), ("-fa", "flash_attn"),
+            ("--cpu-strict", "cpu_strict"), ("flash-attn", "flash_attn"), ("flash_attention", "flash_attn"),
+        ],
+    )  # fmt: skip
+    def test_a_mark_of_llama_bench_is_told_its_name(self, written: str, name: str) -> None:
+        with pytest.raises(InputError, match=f"'{written}=1' is no parameter. Did you mean '{name}'?"):
+            parse_setting(f"n_batch=512,{written}=1")
+        with pytest.raises(InputError) as caught:
+            parse_setting("colour=1")
+        assert "Did you mean" not in str(caught.value)

@@ -25,16 +25,17 @@ def test_markup_in_data_is_printed_as_it_is() -> None:
     assert lines(lambda d: d.say("[bold]x[/bold] [1/2]")) == ["[bold]x[/bold] [1/2]"]
 
 
-def test_runs_show_how_many_and_the_time_left() -> None:
+def test_runs_show_how_many_and_the_time_that_is_foreseen_for_those_left() -> None:
     def use(display: Display) -> None:
-        with display.runs(2) as runs:
+        with display.runs(2, 2000.0) as runs:
             runs.started("a")
-            runs.finished("a", 10.0)
+            runs.finished("a", 0.0, 1990.0)
             runs.add(1)
-            runs.finished("b", 20.0)
-            runs.finished("c", 30.0)
+            # Waiting is not foreseen: it goes on as it was, half of 4 s for each run.
+            runs.finished("b", 4.0, 30.0)
+            runs.finished("c", 0.0, 0.0)
 
-    assert lines(use) == ["[1/2] a  (10 s left)", "[2/3] b  (15 s left)", "[3/3] c"]
+    assert lines(use) == ["[1/2] a  (33 min 10 s left)", "[2/3] b  (32 s left)", "[3/3] c"]
 
 
 def test_steps_elsewhere_than_on_a_terminal_are_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CellsFailedError, InputError
+from harness.flows.contribute import ContributeRequest, contribute
 from harness.flows.import_results import ImportRequest, import_results
 from harness.flows.publish_site import PublishRequest, publish
 from harness.flows.verify import verify
@@ -73,3 +74,16 @@ def test_a_repository_of_such_folders_has_nothing_to_publish(
     with pytest.raises(InputError, match="there are no records"):
         publish(PublishRequest(), made)
     assert "left out, since they hold imported results only: mine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("named", ["mine", "reports/mine"])
+def test_it_is_not_contributed_and_the_imports_are_named(made: Workspace, named: str) -> None:
+    """Neither as it was imported nor with the empty folder of records that a merge leaves."""
+    (made.cwd / "clone/.git").mkdir(parents=True)
+    (made.cwd / "clone/reports").mkdir()
+    for _ in range(2):
+        with pytest.raises(InputError, match="holds imported results only") as error:
+            contribute(ContributeRequest(report=named, to="clone"), made)
+        assert error.value.where == named
+        assert "./bench merge reports/demo reports/mine --out NAME" in error.value.remedy
+        (made.reports / "mine/records").mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 """A report is measured again from its folder alone, and the numbers are held against each other."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from harness.errors import CellsFailedError, InputError
 from harness.flows import measure as measure_flow
 from harness.flows import prepare as prepare_flow
+from harness.flows.merge import MergeRequest, merge
 from harness.flows.reproduce import ReproduceRequest, reproduce
 from harness.flows.verify import findings_of
 from harness.store.reproductions import Conclusion, Reproduction, read_reproductions
@@ -129,12 +131,28 @@ def test_another_image_is_not_comparable_and_nothing_is_run(
     harness.image = replace(harness.image, **changes)
     with pytest.raises(CellsFailedError, match="not comparable") as caught:
         again()
-    assert "git checkout" in caught.value.remedy, "images are made from the recipes of a commit"
+    # Into the checkout that holds the report: an older one may have neither the report nor the command.
+    assert re.search(r"`git checkout [0-9a-f]{12} -- images`", caught.value.remedy)
     (made,) = read_reproductions(folder)
     assert {cell.conclusion for cell in made.cells} == {Conclusion.NOT_COMPARABLE}
     assert made.cells[0].reasons[0].startswith(words)
     assert not (harness.workspace.reports / made.folder).exists()
     assert "not comparable: " + words.split(":", maxsplit=1)[0] in (folder / "report.md").read_text()
+
+
+def test_another_base_image_is_told_as_that_and_no_checkout_is_advised(
+    harness: Any, again: Callable[..., Reproduction], tmp_path: Path
+) -> None:
+    harness.image = replace(harness.image, recipe_sha256="2" * 64, base="sha256:" + "4" * 64)
+    harness.measure(harness.matrix(STANDARD, name="other"))
+    changes = {"id": "sha256:" + "e" * 64, "recipe_sha256": "3" * 64, "base": "sha256:" + "5" * 64}
+    harness.image = replace(harness.image, **changes)
+    with pytest.raises(CellsFailedError, match="not comparable") as caught:
+        again(folder=harness.workspace.reports / "other")
+    (made,) = read_reproductions(harness.workspace.reports / "other")
+    assert made.cells[0].reasons[0].startswith("base image: 444444444444 then, 555555555555 here")
+    assert "docker save" in caught.value.remedy
+    assert "git checkout" not in caught.value.remedy
 
 
 def test_records_that_were_not_made_are_not_spoken_of(
@@ -173,6 +191,22 @@ def test_the_same_binaries_in_another_image_are_compared_with_a_remark(
     made = again(folder=harness.workspace.reports / "other")
     assert made.conclusion is Conclusion.REPRODUCED
     assert any("the same programs and libraries byte for byte" in remark for remark in made.remarks)
+
+
+def test_each_machine_of_a_merged_report_is_reproduced_by_its_own_matrix(
+    harness: Any, folder: Path, again: Callable[..., Reproduction]
+) -> None:
+    own = STANDARD.replace("cells:", "images: {mine: {build: cpu}}\ncells:").replace(
+        "{backend: cpu", "{image: mine, backend: cpu"
+    )
+    harness.measure(harness.matrix(own, name="own"), machine="older")
+    harness.measure(harness.matrix(STANDARD, name="newer"), machine="newer")
+    merge(MergeRequest(sources=("own", "newer"), out="both"), harness.workspace)
+    both = harness.workspace.reports / "both"
+    assert "mine" not in (both / "matrix.yaml").read_text()
+    made = again(folder=both, of="older")
+    assert made.conclusion is Conclusion.REPRODUCED
+    assert made.cells[0].cell.startswith("cpu:mine/")
 
 
 def test_one_record_and_a_glob_choose_cells(folder: Path, again: Callable[..., Reproduction], harness: Any) -> None:

@@ -1,6 +1,8 @@
 """Every matrix that is shipped, and every YAML example of the documentation, is valid as it stands."""
 
+import json
 import re
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -128,6 +130,19 @@ def test_its_comments_say_what_it_measures_how_long_it_takes_and_which_images_it
     comments = "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
     for word in ("Measures:", "Takes:", "Images:"):
         assert f"# {word}" in comments
+
+
+def test_how_long_the_guide_takes_is_what_its_report_took_wherever_it_is_said() -> None:
+    (journal,) = (ROOT / "reports" / "guide" / "journal").glob("*.jsonl")
+    events = [json.loads(line)["at_utc"] for line in journal.read_text().splitlines()]
+    took = datetime.fromisoformat(max(events)) - datetime.fromisoformat(min(events))
+    minutes = round(took.total_seconds() / 60)
+    assert f"# Takes: about {minutes} minutes" in (MATRICES / "guide.yaml").read_text()
+    assert f"`./bench matrix --file guide.yaml`, {minutes} minutes there" in (ROOT / "README.md").read_text()
+    rows = [
+        line for line in (ROOT / "docs" / "matrix.md").read_text().splitlines() if line.startswith("| `guide.yaml`")
+    ]
+    assert [row.split(" | ")[-1] for row in rows] == [f"{minutes} min |"]
 
 
 # What each card needs of an image, by backend. An image built here serves where its Dockerfile compiles for that.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from harness.analysis.results import read_results
 from harness.report.data import ReportData
 from harness.report.sections import reproduce
 from harness.report.sections.provenance import render
-from harness.values.block import Code, Table
+from harness.values.block import Code, Paragraph, Table
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "complete"
 
@@ -48,8 +49,25 @@ def test_each_machine_has_its_images_its_checkout_and_commands_stand_once() -> N
     assert len(commands) == len(set(commands))
     again = reproduce.render(data)
     (lines,) = [block.text.splitlines() for block in again if isinstance(block, Code)]
-    assert lines[-2:] == ["git checkout abc123", "./bench reproduce reports/x --of another"]
-    assert ", another had changes" in str(again[-1])
+    # A commit from before the report was made does not have its folder, and none has later commands: no checkout.
+    assert lines == [f"./bench reproduce reports/x --of {name}" for name in (machine.machine.machine, "another")]
+    (told,) = [block.text for block in again[-1:] if isinstance(block, Paragraph)]
+    assert f"commit 72e5af5699c5 with changes that are not in it ({machine.machine.machine})" in told
+    assert "commit abc123 with changes that are not in it (another)" in told
+    assert "follow the recipes of the checkout" in told
+
+
+def test_the_commands_to_do_it_again_are_for_the_checkout_that_holds_the_report() -> None:
+    reports = sorted((GOLDEN.parents[2] / "reports").glob("*/report.md"))
+    assert reports
+    for report in reports:
+        (block,) = re.findall(r"^## Do it again$.*?```sh\n(.*?)```", report.read_text(), re.DOTALL | re.MULTILINE)
+        machines = {results.machine.machine for results in read_results(report.parent)}
+        for command in block.splitlines():
+            said = re.fullmatch(r"\./bench reproduce reports/(\S+)(?: --of (\S+))?", command)
+            assert said, command
+            assert said[1] == report.parent.name
+            assert said[2] in machines or (said[2] is None and len(machines) == 1)
 
 
 def test_an_image_by_a_moving_tag_is_marked() -> None:

@@ -12,10 +12,10 @@ def group(key: str, *, label: str = "", model: str = "m") -> Group:
     return Group(cells=(cell,), key=key)
 
 
-def measured(history: History, key: str, rounds: range, *, scatter: float) -> None:
+def measured(history: History, cell: str, rounds: range, *, scatter: float, key: str = "") -> None:
     for round_ in rounds:
         value = int(1e9 * (1 + scatter * (-1) ** round_))
-        history.outcomes[key, key, round_] = Outcome(cell=key, samples_ns=(value,))
+        history.outcomes[key or cell, cell, round_] = Outcome(cell=cell, samples_ns=(value,))
         history.last_round = max(history.last_round, round_)
 
 
@@ -29,6 +29,15 @@ def test_each_cell_stops_by_itself() -> None:
     measured(history, "steady", range(9), scatter=0.001)
     measured(history, "wild", range(9), scatter=0.2)
     assert rounds_of(history, steady, wild) == [8, 12]
+
+
+def test_a_depth_is_not_stopped_by_the_interval_of_another() -> None:
+    history, wild, steady = History(), group("wild"), group("steady")
+    # Depths of one setting have runs of one key.
+    groups = tuple(Group(cells=each.cells, key="same") for each in (wild, steady))
+    measured(history, "wild", range(9), scatter=0.2, key="same")
+    measured(history, "steady", range(9), scatter=0.001, key="same")
+    assert rounds_of(history, *groups) == [12, 8]
 
 
 def test_arms_stop_together() -> None:
@@ -55,11 +64,11 @@ def test_the_rounds_go_on_where_one_is_too_wide() -> None:
     history, steady, wild = History(), group("steady"), group("wild")
     groups = (steady, wild)
     strategy = Rounds(groups=groups, order=lambda _r: range(2), wanted=Until(goal=0.01, groups=groups))
-    assert strategy.left(history) == 18
+    assert len(strategy.ahead(history)) == 18
     measured(history, "steady", range(9), scatter=0.001)
     measured(history, "wild", range(9), scatter=0.2)
     assert [(planned.key, planned.round) for planned in strategy.next(history)] == [("wild", 9)]
-    assert strategy.left(history) == 4
+    assert len(strategy.ahead(history)) == 4
     measured(history, "wild", range(9, 21), scatter=0.2)
     assert strategy.next(history) == ()
     assert strategy.lacking(history) == ()

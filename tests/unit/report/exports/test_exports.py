@@ -235,6 +235,53 @@ def test_a_device_of_several_machines_is_told_apart_by_their_names(complete: Exp
     assert "AMD EPYC (" not in on_two(complete, name)
 
 
+def with_setting(complete: Exported, *changes: dict[str, Any]) -> str:
+    """The scoreboard of Gemma's two tests, once as they are and once for each change of its cells."""
+    (machine,) = complete.machines
+    tests = {"pp128": Test(n_prompt=512), "tg32": Test(n_gen=128)}
+    gemma = [c for c in machine.cells if c.cell.model == "gemma3-270m-q4_k_m"]
+    gemma = [replace(c, cell=replace(c.cell, test=tests[name])) for c in gemma if (name := c.cell.test.name) in tests]
+    cells = []
+    for number, change in enumerate(({}, *changes)):
+        params = change.get("params", {})
+        for c in gemma:
+            how = {**change, "id": f"{c.cell.id}-{number}", "params": {**c.cell.params, **params}}
+            cells.append(replace(c, cell=replace(c.cell, **how)))
+    return FORMATS["scoreboard"].write(Exported(rows=(), machines=(replace(machine, cells=tuple(cells)),))).decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "columns", "values"),
+    [
+        ({"params": {"type_k": "q8_0", "type_v": "q4_0"}}, ["type_k", "type_v"], {("f16", "f16"), ("q8_0", "q4_0")}),
+        ({"params": {"no_kv_offload": 1}}, ["nkvo"], {("",), ("1",)}),
+        ({"beside": ("other",), "beside_busy": True}, ["beside"], {("",), ("other at work",)}),
+        ({"image": "official"}, ["image"], {("cpu",), ("official",)}),
+        ({"label": "x"}, ["label"], {("",), ("x",)}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_rows_that_differ_do_not_look_alike_on_a_scoreboard(
+    complete: Exported, change: dict[str, Any], columns: list[str], values: set[tuple[str, ...]]
+) -> None:
+    table, board = with_setting(complete, change).split("\n| Chip ")
+    head, _, *rows = [[c.strip() for c in line.strip("| ").split("|")] for line in table.splitlines() if "|" in line]
+    assert [name for name in head if name in columns] == columns
+    assert head[-2:] == ["test", "t/s"]
+    assert len(rows) == len({tuple(row) for row in rows}) == 4
+    assert {tuple(row[head.index(name)].replace("\\", "") for name in columns) for row in rows} == values
+    # One line for each setting on the board, and not the prompt of one with the generation of the other.
+    assert "|".join([""] + [f" {name} " for name in columns] + [" pp512"]) in re.sub(" +", " ", board.splitlines()[0])
+    assert board.count("| AMD EPYC ") == 2
+
+
+def test_a_setting_that_all_rows_have_is_shown_and_the_default_is_not(complete: Exported) -> None:
+    assert "type_k" not in with_setting(complete)
+    assert "| ngl " not in with_setting(complete).split("| Chip ")[1]
+    threads = with_setting(complete, {"params": {"n_threads": 1}})
+    assert "| threads " in re.sub(" +", " ", threads.split("| Chip ")[1])
+
+
 def test_a_control_is_given_once_on_a_scoreboard(complete: Exported) -> None:
     text = FORMATS["scoreboard"].write(complete).decode()
     assert text.count("| Synthetic llama 17M Q4_0 ") == 2
