@@ -131,6 +131,31 @@ def test_names_of_strangers_are_text_in_a_drawing(text: str, kind: str) -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", drawn)
 
 
+@pytest.mark.parametrize(
+    ("places", "shown"),
+    [
+        ((0, 512, 4096), ["0", "512", "4096"]),
+        ((0.0, 0.3, 0.6, 1.5, 2.5), ["0.0", "0.3", "0.6", "1.5", "2.5"]),
+        ((0.0, 0.02, 0.04), ["0.00", "0.02", "0.04"]),
+        ((0.0, 130.4, 400.49), ["0", "130", "400"]),
+        ((0.0,), ["0"]),
+    ],
+)
+def test_the_label_of_a_tick_is_its_place(places: tuple[float, ...], shown: list[str]) -> None:
+    points = tuple(Point(x=place, y=1.0 + number) for number, place in enumerate(places))
+    chart = Chart(
+        name="history",
+        kind="xy",
+        title="A cell",
+        summary="",
+        x=Axis(title="Days since"),
+        y=Axis(title="Tokens per second"),
+        series=(Series(name="one", points=points, line=True),),
+    )
+    found = words(svg.write(chart))
+    assert found[: found.index("Days since")] == shown[::-1]
+
+
 def test_a_chart_without_points_is_refused() -> None:
     empty = Chart(name="x", kind="xy", title="", summary="", x=Axis(title=""), y=Axis(title=""), series=())
     with pytest.raises(ValueError, match="no points"):
