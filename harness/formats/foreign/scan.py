@@ -20,7 +20,8 @@ MAX_REFUSED = 50
 MAX_ATTEMPTS = 50
 """JSON over several lines is looked for so often: each look may read the rest of the text."""
 
-_BUILD = re.compile(r"build: ([0-9A-Za-z]{1,64}|unknown) \((\d{1,9})\)")
+_BUILD = re.compile(r"build: ([0-9A-Za-z]{1,64}|unknown) \((\d{1,9})\)(?! with )")
+"""As llama-bench prints it under its table. The other programs print `build: NUMBER (COMMIT) with COMPILER ...`."""
 _DEVICE = re.compile(r"\s*Device \d+: ([^,]{1,200}),")
 _VULKAN = re.compile(r"ggml_vulkan: \d+ = ([^|]{1,200}?)(?: \([^()|]*\))* \|")
 _CARD = re.compile(r"\|\s+\d+\s{2}([A-Za-z][^|]*?)\s+(?:On|Off)\s+\|")
@@ -86,7 +87,9 @@ def _prose(scan: _Scan, line: str) -> None:
     """Remember what is said about the results that follow, and give those before it their build."""
     if match := _BUILD.search(line):
         for index in range(scan.waiting, len(scan.rows)):
-            scan.rows[index] = replace(scan.rows[index], build_commit=match[1], build_number=int(match[2]))
+            # A scoreboard has a column for it, and llama-batched-bench prints it elsewhere.
+            if scan.rows[index].program == "llama-bench":
+                scan.rows[index] = replace(scan.rows[index], build_commit=match[1], build_number=int(match[2]))
         scan.waiting = len(scan.rows)
     elif match := _DEVICE.match(line) or _VULKAN.match(line) or _CHIP.match(line):
         known = scan.about.get("device", "")
@@ -219,6 +222,8 @@ def _table_line(scan: _Scan, line: str) -> None:
         columns = tables.cells(line)
         kind = tables.kind_of(columns)
         scan.table = (kind, columns) if kind else None
+        # What stands below this table is not the build of the one before it.
+        scan.waiting = len(scan.rows)
         if kind and not _has_row(scan, scan.at + 2):
             scan.refuse(number, f"a table of {kind} without rows")
         scan.at += 2
