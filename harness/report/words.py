@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.stats.digits import significant
 from harness.values.backend import BACKENDS
 from harness.values.cell import PARAMETERS, Cell
 
@@ -38,7 +39,7 @@ def short(digest: str) -> str:
 
 def percent(share: float | None) -> str:
     """`1.2 %`; a dash where there is none."""
-    return "-" if share is None else f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
+    return "-" if share is None else f"{significant(100 * share, 2)} %"
 
 
 def backend(cell: Cell) -> str:

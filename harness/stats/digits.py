@@ -31,6 +31,12 @@ def plain(value: float, digits: int = LONE_DIGITS) -> str:
     return fixed(value, max(0, _decimals(value, digits)))
 
 
+def significant(value: float, digits: int) -> str:
+    """So many significant digits at most, and no power of ten where the whole number can be read: `0.6`, `1007`."""
+    text = f"{value:.{digits}g}"
+    return f"{value:.0f}" if "e+" in text else text
+
+
 def interval_decimals(value: float, interval: Interval | None) -> int:
     """The decimal places that `value` and the ends of its `interval` are shown with."""
     if interval is None:

@@ -86,11 +86,7 @@ def _step(scan: _Scan) -> None:
 def _prose(scan: _Scan, line: str) -> None:
     """Remember what is said about the results that follow, and give those before it their build."""
     if match := _BUILD.search(line):
-        for index in range(scan.waiting, len(scan.rows)):
-            # A scoreboard has a column for it, and llama-batched-bench prints it elsewhere.
-            if scan.rows[index].program == "llama-bench":
-                scan.rows[index] = replace(scan.rows[index], build_commit=match[1], build_number=int(match[2]))
-        scan.waiting = len(scan.rows)
+        _built(scan, commit=match[1], number=int(match[2]))
     elif match := _DEVICE.match(line) or _VULKAN.match(line) or _CHIP.match(line):
         known = scan.about.get("device", "")
         scan.about["device"] = f"{known}, {text_of(match[1])}" if known else text_of(match[1])
@@ -108,6 +104,15 @@ def _prose(scan: _Scan, line: str) -> None:
         scan.table = None
     elif not scan.failure and _FAILED.fullmatch(line):
         scan.failure = text_of(line)[:200]
+
+
+def _built(scan: _Scan, *, commit: str, number: int) -> None:
+    """Give the rows of the table above their build."""
+    for index in range(scan.waiting, len(scan.rows)):
+        # A scoreboard has a column for it, and llama-batched-bench prints it elsewhere.
+        if scan.rows[index].program == "llama-bench":
+            scan.rows[index] = replace(scan.rows[index], build_commit=commit, build_number=number)
+    scan.waiting = len(scan.rows)
 
 
 def _take(scan: _Scan, line: int, value: Mapping[str, Any], form: str) -> bool:

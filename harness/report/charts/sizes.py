@@ -6,6 +6,7 @@ from harness.analysis.standings import may_be_ranked
 from harness.report import naming
 from harness.report.charts import MOST_LINES
 from harness.report.data import ReportData
+from harness.stats.digits import significant
 from harness.values.block import Axis, Chart, Point, Series
 
 _FEWEST = 3
@@ -36,7 +37,7 @@ def charts(data: ReportData) -> tuple[Chart, ...]:
     ][:MOST_LINES]
     if not series:
         return ()
-    said = "; ".join(f"{s.name}: {', '.join(f'{p.label} {p.y:.4g}' for p in s.points)}" for s in series)
+    said = "; ".join(f"{s.name}: {', '.join(f'{p.label} {significant(p.y, 4)}' for p in s.points)}" for s in series)
     return (
         Chart(
             name="sizes",

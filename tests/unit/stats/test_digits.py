@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stats.digits import fixed, plain, with_interval
+from harness.stats.digits import fixed, plain, significant, with_interval
 from harness.stats.intervals import Interval
 
 
@@ -40,6 +40,23 @@ def test_the_shown_ends_are_those_of_the_interval(value: float, share: float) ->
     allowed = max(0.0501 * half_width, 0.51e-5 * value)
     for text, exact in ((shown, value), (low, interval.low), (high, interval.high)):
         assert abs(float(text) - exact) <= allowed
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.6, 2, "0.6"),
+        (12.0, 3, "12"),
+        (99.4, 2, "99"),
+        (99.7, 2, "100"),
+        (120.0, 2, "120"),
+        (1007.4, 3, "1007"),
+        (123456.0, 4, "123456"),
+        (0.0, 2, "0"),
+    ],
+)
+def test_what_is_read_has_no_powers_of_ten(value: float, digits: int, text: str) -> None:
+    assert significant(value, digits) == text
 
 
 def test_negative_places_round_to_tens() -> None:
