@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
 
 from harness.analysis.arms import control_arms
+from harness.analysis.comparability import beside
 from harness.analysis.results import CellResult, MachineResults
+from harness.formats.foreign import tables
 from harness.report.exports.exported import Exported, one_line
 from harness.report.writers import markdown
 from harness.report.writers.markdown import escape
 from harness.values.backend import BACKENDS
 from harness.values.block import Table
+from harness.values.cell import PARAMETERS
+from harness.values.measurement import BENCH
 
 BOARD_TESTS = ("pp512", "tg128")
 """What a scoreboard has columns for."""
 
-COLUMNS = ("model", "size", "params", "backend", "ngl", "threads", "n_batch", "n_ubatch", "fa", "test", "t/s")
-"""llama-bench's, with those that are shown only where they matter."""
+COLUMNS = ("model", "size", "params", "backend", "ngl", "threads", "n_batch", "n_ubatch", "fa")
+"""llama-bench's; those of further parameters that differ follow, then `test` and `t/s`."""
+_IN_COLUMNS = ("n_gpu_layers", "n_threads", "n_batch", "n_ubatch", "flash_attn")
+_CALLED = {name: column for column, name in tables.PARAMETERS.items()}
+"""Fields that llama-bench's tables call otherwise."""
 
 Shown = tuple[MachineResults, Sequence[CellResult]]
 """A machine with those of its results that are given."""
@@ -55,8 +62,8 @@ def mean_and_deviation(result: CellResult) -> tuple[float, float]:
 
 
 def _shown(machine: MachineResults) -> list[CellResult]:
-    """Results with a number; the first arm of each control, since a row has no place for a label."""
-    measured = [result for result in machine.cells if result.runs and not result.software]
+    """Results of llama-bench with a number; the first arm of each control, since a row has no place for a label."""
+    measured = [r for r in machine.cells if r.runs and not r.software and r.cell.test.measurement == BENCH]
     further = {arms.second.cell.id for arms in control_arms(replace(machine, cells=tuple(measured)))}
     return [result for result in measured if result.cell.id not in further]
 
@@ -78,45 +85,70 @@ def _device(machine: MachineResults, result: CellResult, several: Container[str]
 def _machine(machine: MachineResults, shown: Sequence[CellResult], several: Container[str]) -> str:
     texts = []
     for build in dict.fromkeys(_build(result) for result in shown):
-        rows = [_row(result) for result in shown if _build(result) == build]
-        table = _table(COLUMNS, rows, ("left", "right", "right", "left", *("right",) * 7))
+        of_build = [result for result in shown if _build(result) == build]
+        further = [name for name in _differing(of_build) if name not in _IN_COLUMNS]
+        rows = [_row(result, further) for result in of_build]
+        columns = (*COLUMNS, *(_CALLED.get(name, name) for name in further), "test", "t/s")
+        table = _table(columns, rows, ("left", "right", "right", "left", *("right",) * (len(columns) - 4)))
         devices = ", ".join(dict.fromkeys(escape(_device(machine, r, several)) for r in shown if _build(r) == build))
         texts.append(f"{devices}\n\n{table}\nbuild: {build}\n")
     return "\n".join(texts)
 
 
-def _row(result: CellResult) -> tuple[str, ...]:
-    model, params = result.model, result.cell.params
+def _setting(result: CellResult) -> dict[str, str]:
+    """Every parameter, and the models that were resident meanwhile, as texts; empty where one was not given."""
+    values = {name: str(result.cell.params.get(name, "")) for name in PARAMETERS}
+    return {**values, "beside": beside(result.cell)}
+
+
+def _differing(results: Iterable[CellResult]) -> list[str]:
+    """What of the setting is not the same in all of them."""
+    settings = [_setting(result) for result in results]
+    return [name for name in (settings or [{}])[0] if len({setting[name] for setting in settings}) > 1]
+
+
+def _row(result: CellResult, further: Sequence[str]) -> tuple[str, ...]:
+    model, setting = result.model, _setting(result)
     mean, deviation = mean_and_deviation(result)
     return (
         model.title if model else result.cell.model,
         _size(model.size_bytes) if model else "",
         _params(model.n_params) if model and model.n_params else "",
         BACKENDS[result.cell.backend].registry_name if result.cell.backend in BACKENDS else result.cell.backend,
-        *(str(params.get(name, "")) for name in ("n_gpu_layers", "n_threads", "n_batch", "n_ubatch", "flash_attn")),
+        *(setting[name] for name in (*_IN_COLUMNS, *further)),
         result.cell.test.name.replace("@", " @ "),
         f"{mean:.2f} ± {deviation:.2f}",
     )
 
 
 def _board(shown: Iterable[Shown], several: Container[str]) -> str:
-    """A line a device, model, backend and flash attention that has both tests of a scoreboard."""
-    found: dict[tuple[str, ...], dict[str, CellResult]] = {}
+    """A line a device, model, backend and setting that has both tests of a scoreboard."""
+    found: dict[tuple[str, ...], dict[tuple[str, ...], dict[str, CellResult]]] = {}
     for machine, result in ((machine, r) for machine, results in shown for r in results if not r.synthetic):
         if result.cell.test.name in BOARD_TESTS:
             title = result.model.title if result.model else result.cell.model
             fa = str(result.cell.params.get("flash_attn", ""))
             key = (_device(machine, result, several), title, BACKENDS[result.cell.backend].title, fa, _build(result))
-            found.setdefault(key, {})[result.cell.test.name] = result
-    rows = [
-        (*key, *(_figure(tests[name]) for name in BOARD_TESTS))
-        for key, tests in found.items()
-        if all(name in tests for name in BOARD_TESTS)
+            lines = found.setdefault(key, {})
+            lines.setdefault(tuple(_setting(result).values()), {}).setdefault(result.cell.test.name, result)
+    both = [
+        (key, [tests for tests in lines.values() if all(name in tests for name in BOARD_TESTS)])
+        for key, lines in found.items()
     ]
+    # Each machine has its own number of threads: only what tells two lines of one device apart is worth a column.
+    apart = {name for _, lines in both for name in _differing(tests[BOARD_TESTS[0]] for tests in lines)}
+    further = [name for name in (*PARAMETERS, "beside") if name in apart]
+    rows = [(*key, *_board_cells(tests, further)) for key, lines in both for tests in lines]
     if not rows:
         return ""
-    columns = ("Chip", "Model", "Backend", "FA", "Commit", *(f"{name} t/s" for name in BOARD_TESTS))
-    return _table(columns, rows, (*("left",) * 5, "right", "right"))
+    said = tuple(_CALLED.get(name, name) for name in further)
+    columns = ("Chip", "Model", "Backend", "FA", "Commit", *said, *(f"{name} t/s" for name in BOARD_TESTS))
+    return _table(columns, rows, (*("left",) * (len(columns) - 2), "right", "right"))
+
+
+def _board_cells(tests: Mapping[str, CellResult], further: Iterable[str]) -> tuple[str, ...]:
+    setting = _setting(tests[BOARD_TESTS[0]])
+    return (*(setting[name] for name in further), *(_figure(tests[name]) for name in BOARD_TESTS))
 
 
 def _figure(result: CellResult) -> str:

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.results import read_results
+from harness.analysis.results import CellResult, read_results
 from harness.analysis.table import rows_of
+from harness.formats import foreign
 from harness.report.exports import FORMATS
 from harness.report.exports.badges import badge
 from harness.report.exports.compare_script import FIELDS, script_rows
@@ -245,6 +246,40 @@ def test_a_control_is_given_once_on_a_scoreboard(complete: Exported) -> None:
     cells = tuple(replace(c, runs=()) if c.cell.label == "a" else c for c in complete.machines[0].cells)
     failed = Exported(rows=(), machines=(replace(complete.machines[0], cells=cells),))
     assert FORMATS["scoreboard"].write(failed).decode().count("| Synthetic llama 17M Q4_0 ") == 2
+
+
+def test_rows_of_a_scoreboard_that_differ_say_in_what_and_are_of_llama_bench_alone(complete: Exported) -> None:
+    (machine,) = complete.machines
+    (plain,) = [c for c in machine.cells if c.cell.id == "cpu/gemma3-270m-q4_k_m/tg32"]
+
+    def cell(rate: float, test: Test, *, measurement: str = "bench", **params: str) -> CellResult:
+        shape = replace(test, measurement=measurement)
+        own = replace(plain.cell, id=f"{rate}", test=shape, params={**plain.cell.params, **params})
+        samples = (round(1e9 * max(1, shape.n_tokens) / rate),) * 2
+        return replace(plain, cell=own, runs=(replace(plain.runs[0], samples_ns=samples),))
+
+    prompt, generation = Test(n_prompt=512), Test(n_gen=128)
+    cells = (
+        cell(512, prompt),
+        cell(64, generation),
+        cell(256, prompt, type_k="q8_0"),
+        cell(32, generation, type_k="q8_0"),
+        cell(128, prompt, type_k="q4_0"),
+        cell(2, Test(), measurement="load"),
+        cell(16, Test(n_prompt=512, n_gen=128), measurement="latency"),
+    )
+    text = FORMATS["scoreboard"].write(Exported(rows=(), machines=(replace(machine, cells=cells),))).decode()
+    table, _, board = text.partition("| Chip")
+    assert "type_k" in table
+    assert "load" not in table
+    assert "serve" not in table
+    assert re.findall(r"\| (\w+) +\| +([\d.]+) ± [\d.]+ \| +([\d.]+) ± ", board) == [
+        ("f16", "512.00", "64.00"),
+        ("q8_0", "256.00", "32.00"),
+    ]
+    # Read in again, the rows are told apart too.
+    rows = [row for row in foreign.read(table).rows if row.metric == "pp"]
+    assert [(row.params["type_k"], row.tokens_per_s) for row in rows] == [("f16", 512), ("q8_0", 256), ("q4_0", 128)]
 
 
 def test_badges_are_of_rows_that_may_be_ranked(complete: Exported) -> None:
