@@ -36,6 +36,9 @@ HOSTILE = [
     "@SUM(A1)",
     "\t=1",
     " =1",
+    'Card;=HYPERLINK("http://x")',
+    'Card; "@SUM(A1)"',
+    "a;\t+1;'=1;-2+3",
     "a|b\nc",
     "'); DROP TABLE results; --",
     '"quoted"',
@@ -105,6 +108,10 @@ def test_no_cell_of_csv_is_a_formula_and_none_breaks_out(complete: Exported, tex
     for value in rows[0]:
         assert numbers.match(value) or not value.lstrip().startswith(("=", "+", "-", "@", "\t", "\r"))
         assert not re.search("[\x00-\x1f]", value)
+    # Where a comma is in numbers, spreadsheets take semicolons between cells.
+    for line in csv.reader(io.StringIO(data), delimiter=";"):
+        for value in line[1:]:
+            assert numbers.match(value) or not value.lstrip().startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 @given(text=TEXT)
