@@ -8,9 +8,11 @@ import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.analysis.results import CellResult
 from harness.report.charts import energy, over_depth, rates, roofline, sizes
 from harness.report.data import ReportData
 from harness.report.sections import glance
@@ -211,3 +213,42 @@ def test_words_have_enough_contrast() -> None:
     for colour in (svg.INK, svg.MUTED):
         assert contrast(colour, svg.BACKGROUND) >= 4.5
         assert contrast(svg.DARK[colour], svg.DARK[svg.BACKGROUND]) >= 4.5
+
+
+def twice(data: ReportData, **changes: Any) -> ReportData:
+    """Every cell once more, measured in the same way with something else in its plan, and a tenth slower."""
+
+    def again(result: CellResult) -> CellResult:
+        test = replace(result.cell.test, sustained_s=changes.get("sustained_s", 0))
+        params = {**result.cell.params, **changes.get("params", {})}
+        cell = replace(result.cell, id=f"{result.cell.id}+", test=test, params=params, beside=changes.get("beside", ()))
+        runs = tuple(replace(run, ns_per_token=1.1 * run.ns_per_token) for run in result.runs)
+        return replace(result, cell=cell, runs=runs)
+
+    machines = tuple(replace(m, cells=(*m.cells, *map(again, m.cells))) for m in data.machines)
+    return replace(data, machines=machines)
+
+
+def test_bars_that_may_not_be_compared_stand_in_groups_that_say_why(four_machines: ReportData) -> None:
+    for changes, apart in (
+        ({"params": {"flash_attn": 0}}, ({"fa 1"}, {"fa 0"})),
+        ({"beside": ("other",)}, (set(), {"beside other"})),
+    ):
+        _, generation = rates.charts(twice(four_machines, **changes))
+        points = [point for series in generation.series for point in series.points]
+        called = {(point.group, point.label) for point in points}
+        assert len(called) == len(points)
+        groups = {point.group for point in points if point.group.startswith("Qwen3 8B Q4_K_M, tg128")}
+        assert {frozenset(group.split(", ")[2:]) for group in groups} == {frozenset(names) for names in apart}
+
+
+def test_a_line_over_depth_is_of_one_test_alone(four_machines: ReportData) -> None:
+    for changes in ({"sustained_s": 600}, {"beside": ("other",)}):
+        found = [
+            *over_depth.speed(twice(four_machines, **changes)),
+            *over_depth.memory(twice(four_machines, **changes)),
+        ]
+        assert len({chart.title for chart in found}) == len(found) == 8
+        for chart in found:
+            for series in chart.series:
+                assert len({point.x for point in series.points}) == len(series.points)
