@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.results import CellResult
+from harness.report import words
 from harness.report.charts import energy, over_depth, rates, roofline, sizes
 from harness.report.data import ReportData
 from harness.report.sections import glance
@@ -36,7 +37,7 @@ def charts_of(data: ReportData) -> list[Chart]:
     return [block for block in glance.render(data) if isinstance(block, Chart)]
 
 
-def words(text: str) -> list[str]:
+def texts_of(text: str) -> list[str]:
     return [element.text or "" for element in ET.fromstring(text).iter(f"{SVG}text")]
 
 
@@ -86,7 +87,7 @@ def test_every_chart_is_drawn_with_its_words_as_text(four_machines: ReportData) 
         assert root.get("role") == "img"
         assert root.find(f"{SVG}title").text == chart.title  # type: ignore[union-attr] # it is there, or the test fails
         assert root.find(f"{SVG}desc").text == chart.summary  # type: ignore[union-attr] # likewise
-        assert chart.title in words(drawn)
+        assert chart.title in texts_of(drawn)
         assert len(drawn) < 60_000
         assert "prefers-color-scheme: dark" in drawn
         assert 'href="http' not in drawn
@@ -95,7 +96,7 @@ def test_every_chart_is_drawn_with_its_words_as_text(four_machines: ReportData) 
 
 def test_the_values_beside_bars_have_the_digits_of_the_tables(four_machines: ReportData) -> None:
     (chart,) = energy.charts(four_machines)
-    shown = words(svg.write(chart))
+    shown = texts_of(svg.write(chart))
     assert all(point.shown in shown for series in chart.series for point in series.points)
 
 
@@ -154,7 +155,7 @@ def test_the_label_of_a_tick_is_its_place(places: tuple[float, ...], shown: list
         y=Axis(title="Tokens per second"),
         series=(Series(name="one", points=points, line=True),),
     )
-    found = words(svg.write(chart))
+    found = texts_of(svg.write(chart))
     assert found[: found.index("Days since")] == shown[::-1]
 
 
@@ -240,6 +241,21 @@ def test_bars_that_may_not_be_compared_stand_in_groups_that_say_why(four_machine
         assert len(called) == len(points)
         groups = {point.group for point in points if point.group.startswith("Qwen3 8B Q4_K_M, tg128")}
         assert {frozenset(group.split(", ")[2:]) for group in groups} == {frozenset(names) for names in apart}
+
+
+def test_no_wait_and_no_batch_is_held_against_a_roof(four_machines: ReportData) -> None:
+    served = replace(four_machines.machines[0].cells[0].cell.test, n_gen=64, measurement="latency")
+    machine = four_machines.machines[0]
+    cells = tuple(replace(r, cell=replace(r.cell, id=f"{r.cell.id}+", test=served)) for r in machine.cells[:1])
+    more = replace(four_machines, machines=(replace(machine, cells=(*machine.cells, *cells)),))
+    assert roofline.charts(more) == roofline.charts(replace(four_machines, machines=(machine,)))
+
+
+def test_what_is_resident_beside_a_cell_stands_with_its_parameters(four_machines: ReportData) -> None:
+    cell = four_machines.machines[0].cells[0].cell
+    assert words.parameters(replace(cell, beside=("a", "b"), beside_busy=True)) == (
+        f"{words.parameters(cell)}, beside a+b at work"
+    )
 
 
 def test_a_line_over_depth_is_of_one_test_alone(four_machines: ReportData) -> None:
