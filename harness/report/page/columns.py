@@ -180,8 +180,9 @@ def _rate(row: ResultRow) -> str:
 
 
 def _settings(row: ResultRow) -> str:
-    """The parameters that are not the harness's defaults, and the label."""
-    return _settings_in_words(row.label, row.backend, tuple((n, type(v), v) for n, v in row.params.items()))
+    """The label, the parameters that are not the harness's defaults, and the models that were resident beside it."""
+    own = _settings_in_words(row.label, row.backend, tuple((n, type(v), v) for n, v in row.params.items()))
+    return ", ".join(part for part in (own, f"beside {row.key['beside']}" if row.key.get("beside") else "") if part)
 
 
 @lru_cache(_KEPT)

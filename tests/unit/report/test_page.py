@@ -72,6 +72,13 @@ def test_the_page_computes_the_values_of_runs_as_the_table_does_whatever_was_mea
     assert shown["quality:c128"] == "87.15 (87.15 to 87.15) perplexity"
 
 
+def test_a_cell_beside_another_model_is_told_from_the_same_alone(content) -> None:
+    rows, _ = content
+    found = columns([rows[0], replace(rows[0], key={**rows[0].key, "beside": "other at work"})], {})
+    alone, together = (found["texts"][i] for i in found["text_columns"]["settings"])
+    assert together == f"{alone}, beside other at work"
+
+
 def test_what_is_packed_is_unpacked(content) -> None:
     _, found = content
     assert json.loads(unpacked(packed(found))) == json.loads(json.dumps(found))
