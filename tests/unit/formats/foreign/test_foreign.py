@@ -281,3 +281,9 @@ def test_the_build_below_a_table_is_that_of_this_table_alone() -> None:
 def test_the_line_of_other_programs_has_number_and_commit_the_other_way_round() -> None:
     (row,) = read(f"{TABLE}\nbuild: 3567 (1234567) with cc (Debian) 14.2 for x86_64-linux-gnu\n").rows
     assert (row.build_commit, row.build_number) == ("", None)
+
+
+def test_two_columns_of_one_name_are_refused_instead_of_losing_one() -> None:
+    found = read("| Chip | FA | tg128 t/s | FA | tg128 t/s |\n|--|--|--|--|--|\n| RTX 4090 | 0 | 100.0 | 1 | 110.0 |\n")
+    assert found.rows == ()
+    assert found.refused == ("line 3: two columns are called 'fa', and nothing says which is which",)
