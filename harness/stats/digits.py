@@ -46,7 +46,8 @@ def interval_decimals(value: float, interval: Interval | None) -> int:
     if half_width <= 0:
         # All values are equal to the last digit: the interval says nothing about how many are meant.
         return min(most, _decimals(value, LONE_DIGITS + 1))
-    return min(most, _decimals(half_width, INTERVAL_DIGITS))
+    # Of an interval that is far wider than its value, the value keeps a digit: 7 is not 10, and 3 is not 0.
+    return max(min(most, _decimals(half_width, INTERVAL_DIGITS)), _decimals(value, 1))
 
 
 def with_interval(value: float, interval: Interval | None, *, why_none: str = "") -> str:

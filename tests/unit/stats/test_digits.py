@@ -67,3 +67,8 @@ def test_negative_places_round_to_tens() -> None:
 def test_a_lone_number_has_three_digits_and_never_less_than_the_whole_number() -> None:
     numbers = (12345.6, 171.3, 30.14, 9.996, 5.04, 0.01234, 0)
     assert [plain(v) for v in numbers] == ["12346", "171", "30.1", "10.0", "5.04", "0.0123", "0"]
+
+
+def test_a_value_keeps_a_digit_within_the_widest_interval() -> None:
+    assert with_interval(7.0, of(6.0, 250.0)) == "7 (6 to 250)"
+    assert with_interval(0.31, of(0.3, 40.0)) == "0.3 (0.3 to 40.0)"
