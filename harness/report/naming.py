@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.analysis.comparability import comparability_key
 from harness.analysis.results import CellResult, MachineResults
@@ -55,7 +55,11 @@ def groups(firsts: Sequence[CellResult]) -> tuple[str, ...]:
     `Qwen3 8B Q4_K_M, tg128, fa 1` stands beside the same with `fa 0`: their results may not be put in one order.
     """
     called = [f"{model(result)}, {result.cell.test.name}" for result in firsts]
-    keys = [dict(comparability_key(result)) for result in firsts]
+    return told_apart(called, [dict(comparability_key(result)) for result in firsts])
+
+
+def told_apart(called: Sequence[str], keys: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+    """The names, each with the fields of its comparability key in which it differs from others of the same name."""
     found = []
     for name, key in zip(called, keys, strict=True):
         alike = [other for theirs, other in zip(called, keys, strict=True) if theirs == name]

@@ -310,6 +310,16 @@ def test_a_badge_of_a_control_is_of_its_first_arm_and_not_of_the_faster(complete
     assert "95.0" in unquote(FORMATS["badge"].write(Exported(rows=(*arms, faster), machines=())).decode())
 
 
+def test_two_badges_of_one_name_say_in_what_they_differ(complete: Exported) -> None:
+    (off,) = [row for row in complete.rows if row.cell == "cpu/gemma3-270m-q4_k_m/tg32"]
+    on = replace(off, cell="x/fa1", group="other", key={**off.key, "flash_attn": 1}, value=90.0)
+    text = unquote(FORMATS["badge"].write(Exported(rows=(off, on), machines=())).decode())
+    assert "tg32 on AMD EPYC, fa 0: " in text
+    assert "tg32 on AMD EPYC, fa 1: 90.0 tokens/s" in text
+    alone = unquote(FORMATS["badge"].write(Exported(rows=(on,), machines=())).decode())
+    assert "tg32 on AMD EPYC: 90.0 tokens/s" in alone
+
+
 def test_noise_for_weights_has_a_badge_only_where_nothing_real_has(complete: Exported) -> None:
     synthetic = tuple(row for row in complete.rows if row.kind == "synthetic")
     text = FORMATS["badge"].write(Exported(rows=synthetic, machines=())).decode()
