@@ -175,6 +175,21 @@ def test_models_are_told_apart_though_all_have_one_name_in_a_container(complete:
     }
 
 
+def test_rows_that_only_the_script_would_take_for_alike_are_told_apart(complete: Exported) -> None:
+    (machine,) = complete.machines
+    plain = machine.cells[0]
+
+    def names(**changes: Any) -> set[object]:
+        cell = replace(plain.cell, **changes)
+        own = replace(machine, cells=(replace(plain, cell=cell),))
+        return {row["model_filename"] for row in script_rows(Exported(rows=(), machines=(own,)))}
+
+    assert names() == {"gemma3-270m-q4_k_m.gguf"}
+    assert names(beside=("a", "b"), beside_busy=True) == {"gemma3-270m-q4_k_m-beside-a_b_at_work.gguf"}
+    assert names(params={**plain.cell.params, "power_limit_w": 250}) == {"gemma3-270m-q4_k_m-250W.gguf"}
+    assert names(test=replace(plain.cell.test, sustained_s=600)) == {"gemma3-270m-q4_k_m-600s.gguf"}
+
+
 def changed_rows(complete: Exported, change: Callable[[Mapping[str, object]], dict[str, object]]) -> Exported:
     machines = tuple(
         replace(
