@@ -148,8 +148,16 @@ def _same_work(first: CellResult, second: CellResult) -> bool:
     return (first.cell.model, first.cell.test) == (second.cell.model, second.cell.test)
 
 
+def _follows(meant: set[str], first: CellResult, second: CellResult) -> set[str]:
+    """What of the comparability key cannot stay the same: another device may be two, and those have a split mode."""
+    unasked = first.cell.params.get("split_mode") == second.cell.params.get("split_mode")
+    several = {"devices"} if meant & {"device", "split_mode"} else set()
+    return several | ({"split_mode"} if "device" in meant and unasked else set())
+
+
 def _arms(machine: MachineResults, first: CellResult, second: CellResult, *, allowed: Iterable[str]) -> Arms:
     meant = set(allowed)
+    meant |= _follows(meant, first, second)
     return Arms(
         first=first,
         second=second,

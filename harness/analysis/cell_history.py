@@ -82,13 +82,17 @@ class CellHistory:
     reports: frozenset[str]
 
 
+_Made = tuple[int, int, str]
+"""How often its round was repeated before, which attempt it is, and when it began."""
+
+
 @dataclass(slots=True)
 class _Found:
     machine: str
     device: str
     model: str
     cell: Cell
-    runs: dict[tuple[str, str], dict[int, float]] = field(default_factory=dict)
+    runs: dict[tuple[str, str], dict[int, tuple[_Made, float]]] = field(default_factory=dict)
     where: dict[tuple[str, str], str] = field(default_factory=dict)
     reports: set[str] = field(default_factory=set)
 
@@ -124,12 +128,17 @@ def _take(record: Record, session: Session, report: str, found: dict[object, _Fo
         if cell is None or not outcome.ok or not outcome.samples_ns or cell.test.measurement != BENCH:
             continue
         parameters = tuple(sorted((name, str(value)) for name, value in cell.params.items()))
-        key = (record.machine, record.device, cell.backend, record.model_sha256, cell.label, cell.test, parameters)
+        # Equal cards of one machine have one name: the matrix's tells them apart.
+        device, beside = (record.device, cell.device), (cell.beside, cell.beside_busy)
+        key = (record.machine, device, cell.backend, record.model_sha256, cell.label, cell.test, parameters, beside)
         title = next((m.title for m in session.models if m.name == cell.model), cell.model)
         one = found.setdefault(key, _Found(machine=record.machine, device=record.device, model=title, cell=cell))
         start = (record.session, record.image)
-        # A later attempt takes the place of an earlier one; the same record in another folder changes nothing.
-        one.runs.setdefault(start, {})[record.run.round] = run_value(outcome.samples_ns, n_tokens=cell.test.n_tokens)
+        # A later attempt takes the place of an earlier one, in whichever folder: a copy may be of before it.
+        made = (record.run.repeat, record.run.attempt, record.started_utc)
+        runs = one.runs.setdefault(start, {})
+        if record.run.round not in runs or made >= runs[record.run.round][0]:
+            runs[record.run.round] = (made, run_value(outcome.samples_ns, n_tokens=cell.test.n_tokens))
         one.where.setdefault(start, report)
         one.reports.add(report)
 
@@ -137,7 +146,7 @@ def _take(record: Record, session: Session, report: str, found: dict[object, _Fo
 def _history(found: _Found, sessions: Mapping[str, Session]) -> CellHistory:
     starts = []
     for (session, image), runs in found.runs.items():
-        values = list(runs.values())
+        values = [value for _, value in runs.values()]
         interval = median_interval(values)
         starts.append(
             Start(

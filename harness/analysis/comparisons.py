@@ -12,6 +12,7 @@ from harness.stats.intervals import Interval
 from harness.stats.paired import compare_paired, sign_interval
 from harness.stats.verdicts import CONFIDENCE, Comparison
 from harness.stats.welch import compare_apart
+from harness.values.measurement import MEASUREMENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ def compare(arms: Arms) -> Compared:
     first, second = arms.first, arms.second
     if arms.refused:
         return Compared(arms=arms, comparison=None, why_none=f"not comparable: {', '.join(arms.refused)}")
+    if not MEASUREMENTS[first.cell.test.measurement].timed:
+        return Compared(arms=arms, comparison=None, why_none="quality is no speed")
     if first.screening or second.screening:
         return Compared(arms=arms, comparison=None, why_none="screening: too few rounds were asked for")
     if first.simulated != second.simulated:

@@ -72,7 +72,7 @@ def turns(machine: MachineResults) -> tuple[Turn, ...]:
 
 def _comparable(first: CellResult, second: CellResult) -> bool:
     a, b = first.cell, second.cell
-    same = (a.model, a.test.n_prompt, a.test.n_gen) == (b.model, b.test.n_prompt, b.test.n_gen)
+    same = (a.model, replace(a.test, n_depth=0)) == (b.model, replace(b.test, n_depth=0))
     differs = set(differing(first, second))
     return same and bool(differs) and differs <= TURNED_BY and first.software == second.software
 

@@ -12,6 +12,7 @@ from harness.analysis.hardware import DataSheet, data_sheets
 from harness.errors import ProblemsError
 from harness.formats.schema_errors import check
 from harness.formats.strict_yaml import load, read_bytes
+from harness.stats.digits import significant
 
 GUIDE = Path(__file__).with_name("guide.yaml")
 SCHEMA = Path(__file__).with_name("guide.schema.json")
@@ -64,9 +65,8 @@ class Promise:
                 f"the file has {self.file_gb:.1f} GB and the card {self.sheet.memory_gib:g} GiB: it does not fit, and "
                 "what lies in the host's memory is read at the host's speed"
             )
-        where = (
-            f"{self.weights_gb:.1f} GB a token at {self.sheet.bandwidth_gb_s:g} GB/s cap it at {self.cap:.3g} tokens/s"
-        )
+        cap = significant(self.cap, 3)
+        where = f"{self.weights_gb:.1f} GB a token at {self.sheet.bandwidth_gb_s:g} GB/s cap it at {cap} tokens/s"
         if self.cap < low:
             return f"{where}, below all of what is promised"
         return f"{where}, at the upper end of what is promised" if self.cap < 1.05 * high else ""

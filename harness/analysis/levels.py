@@ -11,7 +11,7 @@ from harness.analysis.guide import guide
 from harness.analysis.results import CellResult, MachineResults
 from harness.analysis.shares import on_processor
 from harness.analysis.signs import Signs, signs
-from harness.stats.digits import plain
+from harness.stats.digits import plain, significant
 from harness.stats.intervals import counted_samples
 from harness.stats.trend import Trend, trend
 from harness.values.measurement import LATENCY
@@ -89,7 +89,7 @@ def _memory(result: CellResult, machine: MachineResults) -> Level | None:
     if not shares:
         return None
     percent = max(shares)
-    return _memory_level(percent, f"{percent:.0f} % of {told[0] / 1024**3:.3g} GiB were in use")
+    return _memory_level(percent, f"{percent:.0f} % of {significant(told[0] / 1024**3, 3)} GiB were in use")
 
 
 def _host_memory(result: CellResult, machine: MachineResults) -> Level | None:
@@ -99,7 +99,9 @@ def _host_memory(result: CellResult, machine: MachineResults) -> Level | None:
         return None
     size = machine.machine.memory_bytes
     percent = 100 * max(known) / size
-    return _memory_level(percent, f"it held {percent:.2g} % of the machine's {size / 1024**3:.3g} GiB")
+    return _memory_level(
+        percent, f"it held {significant(percent, 2)} % of the machine's {significant(size / 1024**3, 3)} GiB"
+    )
 
 
 def _memory_level(percent: float, found: str) -> Level:
@@ -128,9 +130,8 @@ def _over_time(result: CellResult, seen: Signs) -> Level | None:
     if drift is None:
         return None
     fell = drift.drifts and drift.change > 0
-    change = (
-        f"{'slower' if drift.change > 0 else 'faster'} by {100 * abs(drift.change):.2g} % from its first to its last"
-    )
+    share = significant(100 * abs(drift.change), 2)
+    change = f"{'slower' if drift.change > 0 else 'faster'} by {share} % from its first to its last"
     if not drift.drifts:
         change = "no steady change"
     return Level(

@@ -7,7 +7,7 @@ import math
 from harness.analysis.results import CellResult
 from harness.analysis.shares import COMPUTE_BOUND, MEMORY_BOUND, Shares
 from harness.analysis.signs import Signs
-from harness.stats.digits import plain
+from harness.stats.digits import plain, significant
 
 OUTDONE = 1.1
 """Of the probe: a run that reads so much faster shows that the probe was held back by something."""
@@ -18,7 +18,7 @@ def gb(size: float | None) -> str:
     """Bytes as decimal gigabytes, as bandwidths are given."""
     if size is None:
         return "unknown"
-    return f"{size / 1e9:.3g} GB" if size >= 1e8 else f"{size / 1e6:.3g} MB"  # noqa: PLR2004 - below it MB
+    return f"{significant(size / 1e9, 3)} GB" if size >= 1e8 else f"{size / 1e6:.3g} MB"  # noqa: PLR2004 - below it MB
 
 
 def percent(share: float, bound: float | None = None) -> str:
@@ -48,7 +48,7 @@ def _reading(found: Shares, result: CellResult) -> str:
     cache = "" if needs.cache_bytes is None else f" and {gb(needs.cache_bytes)} of KV cache"
     text = (
         f"A token reads {gb(needs.weight_bytes)} of weights{' (the active experts)' if mixture else ''}{cache}: at "
-        f"{rate:.3g} tokens/s {gb(found.bytes_per_s)} a second"
+        f"{significant(rate, 3)} tokens/s {gb(found.bytes_per_s)} a second"
     )
     of = []
     if found.measured_bandwidth is not None and found.roof is not None:
@@ -70,8 +70,8 @@ def _computing(found: Shares) -> str:
     if found.arithmetic is None or found.operations_per_s is None or found.peak is None:
         return ""
     return (
-        f"It computes {found.operations_per_s / 1e9:.3g} billion operations a second, "
-        f"{percent(found.arithmetic, COMPUTE_BOUND)} of {found.peak / 1e9:.3g} billion {found.peak_name}."
+        f"It computes {significant(found.operations_per_s / 1e9, 3)} billion operations a second, "
+        f"{percent(found.arithmetic, COMPUTE_BOUND)} of {significant(found.peak / 1e9, 3)} billion {found.peak_name}."
     )
 
 

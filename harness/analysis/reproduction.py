@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.analysis.results import CellResult
 from harness.stats.students_t import two_sided_quantile
+from harness.stats.verdicts import MOST_PERCENT, ratio_of
 from harness.stats.welch import compare_apart
 from harness.store.reproductions import Conclusion, ReproducedCell
 from harness.values.facts import Device, ImageFacts, MachineFacts, ModelFacts
@@ -132,7 +133,9 @@ def judge(
     reach = math.hypot(compared.half_width, of_days)
     if reach > math.log1p(WIDEST):
         conclusion = Conclusion.INCONCLUSIVE
-        reasons: tuple[str, ...] = (f"the runs scatter so much that +-{100 * math.expm1(reach):.0f} % would pass",)
+        passing = 100 * (ratio_of(reach) - 1)
+        wide = f"+-{passing:.0f} %" if passing <= MOST_PERCENT else f"more than +-{MOST_PERCENT} %"
+        reasons: tuple[str, ...] = (f"the runs scatter so much that {wide} would pass",)
     else:
         conclusion = Conclusion.REPRODUCED if abs(compared.log_ratio) <= reach else Conclusion.NOT_REPRODUCED
         reasons = ()
@@ -142,7 +145,7 @@ def judge(
         reasons=reasons,
         ratio=compared.ratio,
         low=math.exp(-reach),
-        high=math.exp(reach),
+        high=ratio_of(reach),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -11,15 +12,17 @@ from harness.analysis.comparability import comparability_key, kind, proof_of
 from harness.analysis.energy import token_energy
 from harness.analysis.hardware import data_sheet_of
 from harness.analysis.imported import imported_rows
+from harness.analysis.metrics import METRICS
 from harness.analysis.names import short_hash
 from harness.analysis.results import CellResult, MachineResults, read_results
-from harness.stats.intervals import rate
+from harness.stats.intervals import Interval
 from harness.store.imports import read_imports
 from harness.store.reproductions import Conclusion, Reproduction, read_reproductions
 from harness.values.backend import BACKENDS
 from harness.values.cell import POWER_LIMIT, Cell
 from harness.values.facts import Device, MachineFacts
 from harness.values.failure import Failure
+from harness.values.measurement import MEASUREMENTS
 from harness.values.record import Proof, Record
 from harness.values.result_row import ResultRow
 from harness.values.telemetry import DeviceSummary, ThrottleKind
@@ -65,14 +68,15 @@ def why_not_ranked(result: CellResult, key: Mapping[str, object] | None = None) 
     Args:
         key: its comparability key, where it is known.
     """
-    if result.simulated:
-        return "simulated"
-    if not result.runs:
-        return "no number"
-    if result.software:
-        return "a software device"
-    if result.screening:
-        return "screening"
+    for holds, why in (
+        (result.simulated, "simulated"),
+        (not result.runs, "no number"),
+        (result.software, "a software device"),
+        (result.screening, "screening"),
+        (not MEASUREMENTS[result.cell.test.measurement].timed, "no speed, but a figure of quality"),
+    ):
+        if holds:
+            return why
     if (dict(comparability_key(result)) if key is None else key).get("flash_attn") == "auto":
         return "flash attention was left to llama.cpp, and nothing says what it chose"
     proof = proof_of(result)
@@ -91,7 +95,7 @@ def _row(
     cell, model, image, facts = result.cell, result.model, result.image, machine.machine
     metric = cell.test.kind
     key = dict(comparability_key(result))
-    interval, why_not, proof = result.interval, why_not_ranked(result, key), proof_of(result)
+    figure, why_not, proof = _figure(result), why_not_ranked(result, key), proof_of(result)
     device = device_facts(facts, result.device, cell.backend)
     session = machine.latest
     counted = [records[run.record] for run in result.runs if run.record in records]
@@ -104,7 +108,6 @@ def _row(
         for found in attempt.cells
         if found.cell == cell.id
     ]
-    ns_per_token = result.ns_per_token
     return ResultRow(
         row=short_hash(session.matrix, facts.machine, cell.id, metric),
         report=report,
@@ -112,6 +115,8 @@ def _row(
         machine=facts.machine,
         cell=cell.id,
         metric=metric,
+        unit=figure.unit,
+        higher_is_better=figure.higher_is_better,
         group=short_hash(metric, sorted(key.items())),
         key=key,
         kind=kind(result),
@@ -146,10 +151,10 @@ def _row(
         os=facts.os,
         kernel=facts.kernel,
         engine=f"{session.engine.name} {session.engine.version}",
-        value=None if ns_per_token is None else rate(ns_per_token),
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        ns_per_token=ns_per_token,
+        value=figure.value,
+        low=figure.interval.low if figure.interval else None,
+        high=figure.interval.high if figure.interval else None,
+        ns_per_token=result.ns_per_token if MEASUREMENTS[cell.test.measurement].timed else None,
         rounds=len(result.runs),
         rounds_planned=result.rounds_planned,
         between_cv=result.between_runs,
@@ -182,6 +187,29 @@ def _row(
         matrix_sha256=session.matrix_sha256,
         reproduced=sum(found is Conclusion.REPRODUCED for found in attempts),
         not_reproduced=sum(found is Conclusion.NOT_REPRODUCED for found in attempts),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Figure:
+    value: float | None
+    interval: Interval | None
+    unit: str = "tokens/s"
+    higher_is_better: bool = True
+
+
+def _figure(result: CellResult) -> _Figure:
+    """What stands for a cell: its rate; where no tokens are processed at one, its first metric in the unit of that."""
+    kind = MEASUREMENTS[result.cell.test.measurement]
+    if kind.tokens:
+        return _Figure(value=result.tokens_per_s, interval=result.interval)
+    metric = METRICS[kind.name][0]
+    found = result.metric(metric.name)
+    return _Figure(
+        value=found.median if found else None,
+        interval=found.interval if found else None,
+        unit=metric.unit,
+        higher_is_better=bool(metric.higher_is_better),
     )
 
 

@@ -9,7 +9,7 @@ from harness.analysis.comparisons import Compared, Limit
 from harness.analysis.results import CellResult
 from harness.flows.tables import columns
 from harness.stats.digits import plain
-from harness.stats.verdicts import Verdict, in_words
+from harness.stats.verdicts import Verdict, in_words, percent
 
 SCHEMA = "llama-bench-harness/comparisons"
 VERSION = 1
@@ -48,7 +48,7 @@ def _row(each: Compared) -> tuple[str, ...]:
         ", ".join(each.arms.differs) or "nothing",
         str(each.comparison.rounds) if each.comparison else "-",
         in_words(each.comparison, why_none=each.why_none),
-        f"{100 * each.comparison.smallest_effect:.1f} %" if each.comparison else "-",
+        f"{percent(100 * each.comparison.smallest_effect)} %" if each.comparison else "-",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from statistics import median
 
+from harness.stats.digits import significant
 from harness.stats.intervals import rate, run_value
 from harness.stats.until import relative_half_width
 from harness.stats.verdicts import CONFIDENCE
@@ -58,8 +59,8 @@ def _shown(ns_per_token: float, cell: Cell) -> str:
     """A rate; of latency the time to first token, and of loading how long it took."""
     test = cell.test
     if test.measurement in {BENCH, BATCHED, CONTEXT}:
-        return f"{rate(ns_per_token):.4g} t/s"
-    return f"{ns_per_token * test.n_tokens / 1e6:.4g} ms"
+        return f"{significant(rate(ns_per_token), 4)} t/s"
+    return f"{significant(ns_per_token * test.n_tokens / 1e6, 4)} ms"
 
 
 def causes(lacking: Collection[str], history: History) -> list[str]:
@@ -108,4 +109,4 @@ def _width(values: Sequence[float]) -> float:
 
 def _reach(share: float) -> str:
     """`±1.3 %`. What is wider than the value itself has no more to say than that."""
-    return f"±{100 * share:.2g} %" if share < 1 else "±100 % or more"
+    return f"±{significant(100 * share, 2)} %" if share < 1 else "±100 % or more"

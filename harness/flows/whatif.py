@@ -21,7 +21,7 @@ from harness.analysis.prediction import (
 from harness.errors import InputError
 from harness.flows.console import Display
 from harness.flows.tables import columns
-from harness.stats.digits import fixed
+from harness.stats.digits import fixed, significant
 from harness.values.backend import BACKENDS
 
 HOURS_A_SECOND = 1 / 3600
@@ -129,8 +129,8 @@ def show_whatif(name: str, *, price: str = "", as_json: bool = False, display: D
             BACKENDS[each.backend].title if each.backend in BACKENDS else each.backend,
             _shown(each.generation),
             _shown(each.prompt),
-            f"at most {each.joules_per_token:.2g}" if each.joules_per_token else "-",
-            f"at most {each.cost_per_million:.2g}" if each.cost_per_million else "-",
+            f"at most {significant(each.joules_per_token, 2)}" if each.joules_per_token else "-",
+            f"at most {significant(each.cost_per_million, 2)}" if each.cost_per_million else "-",
         )
         for each in predicted
         if not each.refused

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from harness.analysis.comparability import comparability_key
 from harness.analysis.results import CellResult, MachineResults
 from harness.report import words
 from harness.values.backend import VENDOR_TITLES
+from harness.values.cell import PARAMETERS
 
 Row = tuple[MachineResults, CellResult]
 
@@ -45,6 +47,35 @@ def names(rows: Sequence[Row]) -> tuple[str, ...]:
             if what and len(apart[name]) > 1:
                 part.append(what)
     return tuple(", ".join(part) for part in parts)
+
+
+def groups(firsts: Sequence[CellResult]) -> tuple[str, ...]:
+    """A name for each group of results that may be ranked, by one of each: model and test, and in what groups differ.
+
+    `Qwen3 8B Q4_K_M, tg128, fa 1` stands beside the same with `fa 0`: their results may not be put in one order.
+    """
+    called = [f"{model(result)}, {result.cell.test.name}" for result in firsts]
+    return told_apart(called, [dict(comparability_key(result)) for result in firsts])
+
+
+def told_apart(called: Sequence[str], keys: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+    """The names, each with the fields of its comparability key in which it differs from others of the same name."""
+    found = []
+    for name, key in zip(called, keys, strict=True):
+        alike = [other for theirs, other in zip(called, keys, strict=True) if theirs == name]
+        fields = dict.fromkeys(field for other in alike for field in other)
+        apart = [field for field in fields if len({str(other.get(field)) for other in alike}) > 1]
+        found.append(", ".join([name, *(text for field in apart if (text := _said(field, key.get(field))))]))
+    return tuple(found)
+
+
+def _said(field: str, value: object) -> str:
+    """A field of a comparability key as settings are written; empty where it does not apply."""
+    if value in {None, ""}:
+        return ""
+    if field == "model weights":
+        return f"weights {words.short(str(value))}"
+    return f"{PARAMETERS[field].short if field in PARAMETERS else field} {value}"
 
 
 def model(result: CellResult) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from harness.analysis.comparability import beside
+from harness.stats.digits import significant
 from harness.values.backend import BACKENDS
 from harness.values.cell import PARAMETERS, Cell
 
@@ -38,7 +40,7 @@ def short(digest: str) -> str:
 
 def percent(share: float | None) -> str:
     """`1.2 %`; a dash where there is none."""
-    return "-" if share is None else f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
+    return "-" if share is None else f"{significant(100 * share, 2)} %"
 
 
 def backend(cell: Cell) -> str:
@@ -49,11 +51,12 @@ def backend(cell: Cell) -> str:
 
 
 def parameters(cell: Cell) -> str:
-    """The parameters that are not the harness's defaults, by llama-bench's short options: `fa 1, t 2`."""
+    """The parameters that are not the harness's defaults, and the models beside it: `fa 1, t 2, beside qwen3-8b`."""
     shown = []
     for name, value in cell.params.items():
         parameter = PARAMETERS[name]
         default = 0 if name == "n_gpu_layers" and cell.backend == "cpu" else parameter.default
         if value != default:
             shown.append(f"{parameter.short} {value}")
+    shown += [f"beside {beside(cell)}"] if cell.beside else []
     return ", ".join(shown)

@@ -31,6 +31,12 @@ def plain(value: float, digits: int = LONE_DIGITS) -> str:
     return fixed(value, max(0, _decimals(value, digits)))
 
 
+def significant(value: float, digits: int) -> str:
+    """So many significant digits at most, and no power of ten where the whole number can be read: `0.6`, `1007`."""
+    text = f"{value:.{digits}g}"
+    return f"{value:.0f}" if "e+" in text else text
+
+
 def interval_decimals(value: float, interval: Interval | None) -> int:
     """The decimal places that `value` and the ends of its `interval` are shown with."""
     if interval is None:
@@ -40,7 +46,8 @@ def interval_decimals(value: float, interval: Interval | None) -> int:
     if half_width <= 0:
         # All values are equal to the last digit: the interval says nothing about how many are meant.
         return min(most, _decimals(value, LONE_DIGITS + 1))
-    return min(most, _decimals(half_width, INTERVAL_DIGITS))
+    # Of an interval that is far wider than its value, the value keeps a digit: 7 is not 10, and 3 is not 0.
+    return max(min(most, _decimals(half_width, INTERVAL_DIGITS)), _decimals(value, 1))
 
 
 def with_interval(value: float, interval: Interval | None, *, why_none: str = "") -> str:

@@ -13,6 +13,9 @@ from statistics import median
 FEWEST = 4
 """Below, even a steady rise has a probability of more than 5 %: 2/4! = 8 %, 2/3! = 33 %."""
 LEVEL = 0.05
+EXACT = 60
+"""Different values up to which the probability is counted out: with as many the normal one is off by 0.002 at most, and
+counting takes the third power of how many there are."""
 SHARE = 0.01
 """A change of less than 1 % from the first round to the last is not worth a word."""
 
@@ -24,7 +27,8 @@ class Trend:
     Attributes:
         slope: median change from one value to the next, in the unit of the values.
         change: of the whole series along that slope, as a share of its median.
-        p: two-sided probability of at least so much order where there is none; exact where no values are equal.
+        p: two-sided probability of at least so much order where there is none; exact where no values are equal, and
+            they are at most 60.
     """
 
     slope: float
@@ -67,7 +71,7 @@ def _mann_kendall(values: Sequence[float]) -> float:
         place = bisect_left(before, value)
         score += place - (len(before) - bisect_right(before, value))
         before.insert(place, value)
-    if len(set(values)) == count:
+    if len(set(values)) == count <= EXACT:
         # The score is pairs - 2 x inversions, whose distribution over all orders is known.
         pairs = count * (count - 1) // 2
         fewest = (pairs - abs(score)) // 2
@@ -84,9 +88,10 @@ def _inversions(count: int) -> tuple[int, ...]:
     """How many orders of so many different values have 0, 1, 2, ... inversions."""
     ways = [1]
     for size in range(2, count + 1):
-        longer = [0] * (len(ways) + size - 1)
-        for place, number in enumerate(ways):
-            for shift in range(size):
-                longer[place + shift] += number
+        # Each of the last `size` ways goes on to this number of inversions.
+        padded, total, longer = ways + [0] * (size - 1), 0, list[int]()
+        for place, number in enumerate(padded):
+            total += number - (padded[place - size] if place >= size else 0)
+            longer.append(total)
         ways = longer
     return tuple(ways)

@@ -26,6 +26,16 @@ MARGIN = 0.02
 CONFIDENCE = 0.95
 POWER = 0.8
 
+MOST_PERCENT = 1000
+"""More is told as `over 1000`: of two rounds at a shared level an interval may reach to numbers of forty digits."""
+_LARGEST_LOG = 700.0
+"""Beyond, a ratio is no number that a computer holds."""
+
+
+def ratio_of(log_ratio: float) -> float:
+    """The ratio whose natural logarithm this is; however large that is, a finite number, as JSON has them only."""
+    return math.exp(min(log_ratio, _LARGEST_LOG))
+
 
 class Verdict(StrEnum):
     """What a comparison says."""
@@ -68,12 +78,12 @@ class Comparison:
     @property
     def low(self) -> float:
         """The low end of the interval of the ratio."""
-        return math.exp(self.log_ratio - self.half_width)
+        return ratio_of(self.log_ratio - self.half_width)
 
     @property
     def high(self) -> float:
         """The high end of the interval of the ratio."""
-        return math.exp(self.log_ratio + self.half_width)
+        return ratio_of(self.log_ratio + self.half_width)
 
     @property
     def p(self) -> float:
@@ -93,7 +103,8 @@ class Comparison:
     def smallest_effect(self) -> float:
         """The smallest difference, as a share, that so many rounds with this scatter show four times out of five."""
         t_power = two_sided_quantile(2 * POWER - 1, self.degrees)
-        return math.expm1((two_sided_quantile(self.confidence, self.degrees) + t_power) * self.standard_error)
+        reach = (two_sided_quantile(self.confidence, self.degrees) + t_power) * self.standard_error
+        return math.expm1(min(reach, _LARGEST_LOG))
 
     @property
     def verdict(self) -> Verdict:
@@ -121,9 +132,15 @@ def in_words(comparison: Comparison | None, *, why_none: str = "fewer than two r
     low, middle, high = (100 * (value - 1) for value in (comparison.low, comparison.ratio, comparison.high))
     verdict = comparison.verdict
     if verdict is Verdict.FASTER and comparison.ratio >= AS_FAST:
-        return f"{comparison.ratio:.2f} times as fast ({comparison.low:.2f} to {comparison.high:.2f})"
+        far = f"{comparison.high:.2f}" if comparison.high <= MOST_PERCENT else f"over {MOST_PERCENT}"
+        return f"{comparison.ratio:.2f} times as fast ({comparison.low:.2f} to {far})"
     if verdict is Verdict.FASTER:
-        return f"faster by {middle:.1f} % ({low:.1f} to {high:.1f})"
+        return f"faster by {middle:.1f} % ({low:.1f} to {percent(high)})"
     if verdict is Verdict.SLOWER:
         return f"slower by {-middle:.1f} % ({-high:.1f} to {-low:.1f})"
-    return f"{verdict} ({low:+.1f} to {high:+.1f} %)"
+    return f"{verdict} ({low:+.1f} to {percent(high, sign='+')} %)"
+
+
+def percent(value: float, *, sign: str = "-") -> str:
+    """With one place, and nothing that no measurement knows: `5.5`, `over 1000`; `+` for a sign before all above 0."""
+    return f"{value:{sign}.1f}" if value <= MOST_PERCENT else f"over {sign.strip('-')}{MOST_PERCENT}"

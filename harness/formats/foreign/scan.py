@@ -20,7 +20,8 @@ MAX_REFUSED = 50
 MAX_ATTEMPTS = 50
 """JSON over several lines is looked for so often: each look may read the rest of the text."""
 
-_BUILD = re.compile(r"build: ([0-9A-Za-z]{1,64}|unknown) \((\d{1,9})\)")
+_BUILD = re.compile(r"build: ([0-9A-Za-z]{1,64}|unknown) \((\d{1,9})\)(?! with )")
+"""As llama-bench prints it under its table. The other programs print `build: NUMBER (COMMIT) with COMPILER ...`."""
 _DEVICE = re.compile(r"\s*Device \d+: ([^,]{1,200}),")
 _VULKAN = re.compile(r"ggml_vulkan: \d+ = ([^|]{1,200}?)(?: \([^()|]*\))* \|")
 _CARD = re.compile(r"\|\s+\d+\s{2}([A-Za-z][^|]*?)\s+(?:On|Off)\s+\|")
@@ -85,9 +86,7 @@ def _step(scan: _Scan) -> None:
 def _prose(scan: _Scan, line: str) -> None:
     """Remember what is said about the results that follow, and give those before it their build."""
     if match := _BUILD.search(line):
-        for index in range(scan.waiting, len(scan.rows)):
-            scan.rows[index] = replace(scan.rows[index], build_commit=match[1], build_number=int(match[2]))
-        scan.waiting = len(scan.rows)
+        _built(scan, commit=match[1], number=int(match[2]))
     elif match := _DEVICE.match(line) or _VULKAN.match(line) or _CHIP.match(line):
         known = scan.about.get("device", "")
         scan.about["device"] = f"{known}, {text_of(match[1])}" if known else text_of(match[1])
@@ -105,6 +104,15 @@ def _prose(scan: _Scan, line: str) -> None:
         scan.table = None
     elif not scan.failure and _FAILED.fullmatch(line):
         scan.failure = text_of(line)[:200]
+
+
+def _built(scan: _Scan, *, commit: str, number: int) -> None:
+    """Give the rows of the table above their build."""
+    for index in range(scan.waiting, len(scan.rows)):
+        # A scoreboard has a column for it, and llama-batched-bench prints it elsewhere.
+        if scan.rows[index].program == "llama-bench":
+            scan.rows[index] = replace(scan.rows[index], build_commit=commit, build_number=number)
+    scan.waiting = len(scan.rows)
 
 
 def _take(scan: _Scan, line: int, value: Mapping[str, Any], form: str) -> bool:
@@ -194,7 +202,12 @@ def _sql(scan: _Scan, line: str) -> None:
 
 
 def _csv(scan: _Scan, head: str) -> None:
-    names = next(csv.reader([head]))
+    try:
+        names = next(csv.reader([head]))
+    except csv.Error as error:
+        scan.refuse(scan.at + 1, f"no head of CSV: {error}")
+        scan.at += 1
+        return
     scan.at += 1
     while scan.at < len(scan.lines):
         line = scan.lines[scan.at].strip()
@@ -219,6 +232,8 @@ def _table_line(scan: _Scan, line: str) -> None:
         columns = tables.cells(line)
         kind = tables.kind_of(columns)
         scan.table = (kind, columns) if kind else None
+        # What stands below this table is not the build of the one before it.
+        scan.waiting = len(scan.rows)
         if kind and not _has_row(scan, scan.at + 2):
             scan.refuse(number, f"a table of {kind} without rows")
         scan.at += 2

@@ -25,6 +25,8 @@ PARAMETERS = {
     "ot": "tensor_buft_overrides",
     "lm": "load_mode",
     "embd": "embeddings",
+    "nopo": "no_op_offload",
+    "noh": "no_host",
 }
 """Columns of llama-bench that are called otherwise than its fields."""
 _FIELDS = frozenset({"model", "size", "params", "backend", "test", "t/s", "dev"})
@@ -67,7 +69,10 @@ def rows_of(
     """
     if len(values) != len(columns):
         raise FieldError(f"{len(values)} cells, and {len(columns)} columns")
-    named = {name.casefold(): value for name, value in zip(columns, values, strict=True)}
+    names = [name.casefold() for name in columns]
+    if twice := next((name for name in names if name and names.count(name) > 1), ""):
+        raise FieldError(f"two columns are called {twice[:40]!r}, and nothing says which is which")
+    named = dict(zip(names, values, strict=True))
     reader = {"llama-bench": _llama_bench, "llama-batched-bench": _batched, "scoreboard": _board}[kind]
     return reader(named, about, line)
 

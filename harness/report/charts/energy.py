@@ -7,7 +7,7 @@ from harness.analysis.results import CellResult, MachineResults
 from harness.analysis.standings import may_be_ranked
 from harness.report import naming
 from harness.report.data import ReportData
-from harness.stats.digits import plain
+from harness.stats.digits import plain, significant
 from harness.values.block import Axis, Chart, Point, Series
 
 MOST_BARS = 24
@@ -35,7 +35,7 @@ def charts(data: ReportData) -> tuple[Chart, ...]:
         by_vendor.setdefault(naming.vendor(machine, result), []).append(
             Point(y=joules, label=name, group=group, shown=plain(joules))
         )
-    said = "; ".join(f"{name} {joules:.3g}" for name, (_, _, joules) in zip(called, kept, strict=True))
+    said = "; ".join(f"{name} {significant(joules, 3)}" for name, (_, _, joules) in zip(called, kept, strict=True))
     more = f" {len(known) - len(kept)} further results are in the tables only." if len(known) > len(kept) else ""
     return (
         Chart(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
 
+from harness.analysis.comparability import beside
 from harness.analysis.results import CellResult
 from harness.analysis.standings import Row
 from harness.report import naming
@@ -13,6 +14,7 @@ from harness.report.charts import MOST_LINES
 from harness.report.data import ReportData
 from harness.stats.digits import plain
 from harness.values.block import Axis, Chart, Point, Series
+from harness.values.cell import Test
 
 MOST_CHARTS = 4
 _FEWEST = 2
@@ -25,11 +27,11 @@ Value = Callable[[CellResult], tuple[float, float | None, float | None] | None]
 def speed(data: ReportData) -> tuple[Chart, ...]:
     """For each model and kind of test that was measured at several depths, speed over depth."""
     found = []
-    for (model, kind, tokens), rows in _groups(data).items():
-        if kind not in _TITLES:
+    for (model, test, others), rows in _groups(data).items():
+        if test.kind not in _TITLES:
             continue
-        title = f"{_TITLES[kind]} of {model} ({kind}{tokens}) over the depth of the context"
-        chart = _chart(f"depth-{kind}", title, "Tokens per second", rows, _rate)
+        title = f"{_TITLES[test.kind]} of {model}{others} ({test.name}) over the depth of the context"
+        chart = _chart(f"depth-{test.kind}", title, "Tokens per second", rows, _rate)
         found += [chart] if chart else []
     return _numbered(found)
 
@@ -37,9 +39,9 @@ def speed(data: ReportData) -> tuple[Chart, ...]:
 def memory(data: ReportData) -> tuple[Chart, ...]:
     """The most memory in use on the device over depth, by the telemetry; by llama.cpp's log where there is none."""
     found = []
-    for (model, kind, tokens), rows in _groups(data).items():
-        if kind == "tg":
-            title = f"Memory for {model} (tg{tokens}) over the depth of the context"
+    for (model, test, others), rows in _groups(data).items():
+        if test.kind == "tg":
+            title = f"Memory for {model}{others} ({test.name}) over the depth of the context"
             chart = _chart("memory", title, "Memory on the device, GiB", rows, _memory)
             found += [chart] if chart else []
     return _numbered(found)
@@ -60,13 +62,14 @@ def memory_bytes(result: CellResult) -> float | None:
     return float(sum(sum(each.values()) for each in buffers)) or None
 
 
-def _groups(data: ReportData) -> dict[tuple[str, str, int], list[Row]]:
-    """Results with a number by model, kind and tokens of the test."""
-    found: dict[tuple[str, str, int], list[Row]] = {}
+def _groups(data: ReportData) -> dict[tuple[str, Test, str], list[Row]]:
+    """Results with a number by model, by test but for its depth, and by the models beside it in words."""
+    found: dict[tuple[str, Test, str], list[Row]] = {}
     for machine, result in data.rows():
         if result.runs and not result.software:
-            test = result.cell.test
-            found.setdefault((naming.model(result), test.kind, test.n_tokens), []).append((machine, result))
+            test = replace(result.cell.test, n_depth=0)
+            others = f" beside {beside(result.cell)}" if result.cell.beside else ""
+            found.setdefault((naming.model(result), test, others), []).append((machine, result))
     return found
 
 

@@ -39,8 +39,7 @@ def _shown(result: CellResult) -> str:
 def _chart(kind: str, title: str, groups: list[tuple[Row, ...]], *, left_out: int) -> Chart:
     by_vendor: dict[str, list[Point]] = {}
     said = []
-    for rows in groups:
-        group = f"{naming.model(rows[0][1])}, {rows[0][1].cell.test.name}"
+    for group, rows in zip(naming.groups([rows[0][1] for rows in groups]), groups, strict=True):
         called = naming.names(rows)
         values = [_shown(result) for _, result in rows]
         said.append(f"{group}: " + ", ".join(map(" ".join, zip(called, values, strict=True))))

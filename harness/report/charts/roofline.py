@@ -47,7 +47,7 @@ def _placed(result: CellResult) -> tuple[float, float] | None:
     model, rate, test = result.model, result.tokens_per_s, result.cell.test
     if rate is None or model is None or not model.bytes_per_token or not model.n_params or result.software:
         return None
-    if test.kind == "pg" or test.n_depth or result.n_devices > 1 or model.synthetic:
+    if test.kind not in {"pp", "tg"} or test.n_depth or result.n_devices > 1 or model.synthetic:
         return None
     if test.kind == "tg" and (seen := plausibility(result)) and seen.verdict is Verdict.UNOBSERVABLE:
         return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from harness.analysis.results import CellResult
 from harness.analysis.standings import may_be_ranked
 from harness.report import naming
 from harness.report.charts import MOST_LINES
 from harness.report.data import ReportData
+from harness.stats.digits import significant
 from harness.values.block import Axis, Chart, Point, Series
 
 _FEWEST = 3
@@ -18,7 +20,7 @@ def charts(data: ReportData) -> tuple[Chart, ...]:
     rows = [
         (m, c)
         for m, c in data.rows()
-        if c.cell.test.kind == "tg" and not c.cell.test.n_depth and may_be_ranked(c) and c.model and not c.synthetic
+        if c.cell.test.kind == "tg" and _plain(c) and may_be_ranked(c) and c.model and not c.synthetic
     ]
     for name, (_, result) in zip(naming.names(rows), rows, strict=True):
         size, interval = (result.model.size_bytes if result.model else 0) / GIB, result.interval
@@ -36,7 +38,7 @@ def charts(data: ReportData) -> tuple[Chart, ...]:
     ][:MOST_LINES]
     if not series:
         return ()
-    said = "; ".join(f"{s.name}: {', '.join(f'{p.label} {p.y:.4g}' for p in s.points)}" for s in series)
+    said = "; ".join(f"{s.name}: {', '.join(f'{p.label} {significant(p.y, 4)}' for p in s.points)}" for s in series)
     return (
         Chart(
             name="sizes",
@@ -48,3 +50,9 @@ def charts(data: ReportData) -> tuple[Chart, ...]:
             series=tuple(series),
         ),
     )
+
+
+def _plain(result: CellResult) -> bool:
+    """At no depth, not for minutes, beside no other model: of these a line has one point a size."""
+    test = result.cell.test
+    return not (test.n_depth or test.sustained_s or result.cell.beside)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from harness.analysis.groups import controls
 from harness.report.exports.exported import Exported, one_line
+from harness.report.naming import told_apart
 from harness.report.writers.markdown import escape
 from harness.stats.digits import plain
 from harness.values.result_row import ResultRow
@@ -25,7 +26,9 @@ def markdown_bytes(exported: Exported) -> bytes:
         kept = best.get(row.group)
         if id(row) not in further and (kept is None or _better(row, kept)):
             best[row.group] = row
-    lines = [badge(row) for row in list(best.values())[:MOST]]
+    shown = list(best.values())[:MOST]
+    called = told_apart([_called(row) for row in shown], [row.key for row in shown])
+    lines = [badge(row, left) for row, left in zip(shown, called, strict=True)]
     if not lines:
         lines = ["No row of this report may be ranked, so that there is nothing for a badge."]
     return ("\n".join(lines) + "\n").encode()
@@ -36,9 +39,17 @@ def _better(row: ResultRow, other: ResultRow) -> bool:
     return a > b if row.higher_is_better else a < b
 
 
-def badge(row: ResultRow) -> str:
-    """One badge, as an image in Markdown whose text stands for those who do not load images."""
-    left = f"{row.model_title} {row.test} on {row.device}"
+def _called(row: ResultRow) -> str:
+    return f"{row.model_title} {row.test} on {row.device}"
+
+
+def badge(row: ResultRow, left: str = "") -> str:
+    """One badge, as an image in Markdown whose text stands for those who do not load images.
+
+    Args:
+        left: what stands before the figure; the model, the test and the device where that is empty.
+    """
+    left = left or _called(row)
     right = f"{plain(row.value or 0.0)} {row.unit}"
     address = f"https://img.shields.io/badge/{_part(left)}-{_part(right)}-{COLOUR}"
     return f"![{escape(f'{left}: {right}')}]({address})"

@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.analysis.columns.parquet import column_types
+from harness.analysis.comparability import beside
 from harness.report.exports.exported import COLUMNS, Exported, flat
+from harness.values.cell import POWER_LIMIT, Cell
 
 FIELDS: dict[str, str] = {
     "build_commit": "TEXT",
@@ -87,9 +89,21 @@ def script_rows(exported: Exported) -> Iterator[dict[str, object]]:
             for run in result.runs:
                 record = records[run.record]
                 outcome = next(outcome for outcome in record.outcomes if outcome.cell == result.cell.id)
-                row = _row(outcome.row or {}, result.cell.model)
+                row = _row(outcome.row or {}, _called(result.cell))
                 if row is not None:
                     yield row
+
+
+def _called(cell: Cell) -> str:
+    """The model, with what llama-bench's rows have no field for: the script averages rows that look alike."""
+    test, limit = cell.test, cell.params.get(POWER_LIMIT)
+    parts = [
+        cell.model,
+        f"{test.sustained_s}s" if test.sustained_s else "",
+        f"{limit}W" if limit is not None else "",
+        f"beside-{beside(cell)}" if cell.beside else "",
+    ]
+    return "-".join(part for part in parts if part)
 
 
 def _row(raw: Mapping[str, object], model: str) -> dict[str, object] | None:

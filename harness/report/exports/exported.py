@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -17,6 +18,8 @@ COLUMNS = tuple(field.name for field in fields(ResultRow))
 """The columns of the results table, in order."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FURTHER_CELL = re.compile(r';(?=[\s"]*[=+\-@])')
+"""Where a comma is in numbers, spreadsheets take semicolons between cells: what follows one may be a formula too."""
 _LARGEST = 2**63
 
 
@@ -37,7 +40,7 @@ def one_line(text: str) -> str:
 
 def no_formula(text: str) -> str:
     """Text that no spreadsheet takes for a formula."""
-    flat = one_line(text)
+    flat = _FURTHER_CELL.sub(";'", one_line(text))
     return f"'{flat}" if flat.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else flat
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 from harness.analysis.comparability import beside
 from harness.analysis.results import CellResult
+from harness.formats.foreign import tables
 from harness.values.cell import PARAMETERS
 
 BESIDE_PARAMETERS = ("device", "image", "beside", "label")
@@ -18,18 +19,7 @@ BESIDE_PARAMETERS = ("device", "image", "beside", "label")
 _OF_THE_MACHINE = ("n_gpu_layers", "n_threads")
 """A CPU offloads nothing, and has as many threads as it has cores."""
 
-_NAMES = {
-    "device": "dev",
-    "embeddings": "embd",
-    "n_gpu_layers": "ngl",
-    "n_threads": "threads",
-    "no_host": "noh",
-    "no_kv_offload": "nkvo",
-    "no_op_offload": "nopo",
-    "split_mode": "sm",
-    "tensor_buft_overrides": "ot",
-    "tensor_split": "ts",
-}
+_NAMES = {**{name: column for column, name in tables.PARAMETERS.items()}, "device": "dev"}
 """Of llama-bench's tables, where they are not the names of the fields."""
 
 

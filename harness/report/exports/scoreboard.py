@@ -15,6 +15,7 @@ from harness.report.writers.markdown import escape
 from harness.values.backend import BACKENDS
 from harness.values.block import Table
 from harness.values.cell import PARAMETERS
+from harness.values.measurement import BENCH
 
 BOARD_TESTS = ("pp512", "tg128")
 """What a scoreboard has columns for."""
@@ -62,8 +63,8 @@ def mean_and_deviation(result: CellResult) -> tuple[float, float]:
 
 
 def _shown(machine: MachineResults) -> list[CellResult]:
-    """Results with a number; the first arm of each control, since a second figure of the same is no news there."""
-    measured = [result for result in machine.cells if result.runs and not result.software]
+    """Results of llama-bench with a number; of each control the first arm, since the second is no news."""
+    measured = [r for r in machine.cells if r.runs and not r.software and r.cell.test.measurement == BENCH]
     further = {arms.second.cell.id for arms in control_arms(replace(machine, cells=tuple(measured)))}
     return [result for result in measured if result.cell.id not in further]
 

@@ -15,7 +15,8 @@ from harness.stats.digits import with_interval
 from harness.stats.intervals import Interval
 from harness.store.structures import plain_json
 from harness.values.backend import BACKENDS, VENDOR_TITLES
-from harness.values.cell import PARAMETERS
+from harness.values.cell import PARAMETERS, Test
+from harness.values.measurement import BENCH
 from harness.values.result_row import ResultRow
 
 FORMAT = 1
@@ -137,9 +138,16 @@ def unpacked(text: str) -> str:
 
 def _number(row: ResultRow, name: str) -> float | int | None:
     if name == "n_tokens":
-        return row.n_prompt + row.n_gen
+        return _tokens_of_a_sample(row)
     value: float | int | None = getattr(row, name)
     return float(f"{value:.10g}") if isinstance(value, float) else value
+
+
+def _tokens_of_a_sample(row: ResultRow) -> int:
+    """How many tokens each of its samples stands for; of an imported row, which has none, those of its test."""
+    measurement, parallel = row.key.get("measurement", BENCH), row.key.get("n_parallel", 1)
+    shape = Test(n_prompt=row.n_prompt, n_gen=row.n_gen, measurement=str(measurement), n_parallel=int(str(parallel)))
+    return shape.n_tokens
 
 
 def _texts(rows: Sequence[ResultRow], name: str) -> Iterator[str]:
@@ -168,12 +176,13 @@ def _rate(row: ResultRow) -> str:
     interval = None
     if row.low is not None and row.high is not None:
         interval = Interval(low=row.low, high=row.high, coverage=row.confidence)
-    return with_interval(row.value, interval)
+    return with_interval(row.value, interval) + ("" if row.unit == "tokens/s" else f" {row.unit}")
 
 
 def _settings(row: ResultRow) -> str:
-    """The parameters that are not the harness's defaults, and the label."""
-    return _settings_in_words(row.label, row.backend, tuple((n, type(v), v) for n, v in row.params.items()))
+    """The label, the parameters that are not the harness's defaults, and the models that were resident beside it."""
+    own = _settings_in_words(row.label, row.backend, tuple((n, type(v), v) for n, v in row.params.items()))
+    return ", ".join(part for part in (own, f"beside {row.key['beside']}" if row.key.get("beside") else "") if part)
 
 
 @lru_cache(_KEPT)

@@ -43,10 +43,12 @@
     return { length: data.length, text, number, runs, flag: (name, i) => data.flags[name][i] === 1, groups: data.groups, name: data.name };
   }
 
+  // Milliseconds of loading stand in no order with tokens per second.
+  const rate = (d, i) => (d.text("unit", i) === "tokens/s" ? d.number("value", i) : null);
   const COLUMNS = [
     { id: "model", title: "Model", key: (d, i) => d.text("model", i) },
     { id: "test", title: "Test", key: (d, i) => d.text("test", i) },
-    { id: "shown", title: "Tokens/s (95 % interval)", key: (d, i) => d.number("value", i), number: true },
+    { id: "shown", title: "Tokens/s (95 % interval)", key: rate, number: true },
     { id: "device", title: "Device", key: (d, i) => d.text("device", i) },
     { id: "machine", title: "Machine", key: (d, i) => d.text("machine", i) },
     { id: "backend", title: "Backend", key: (d, i) => d.text("backend", i) },
@@ -221,7 +223,7 @@
       const close = make("button", "Close", { type: "button", class: "close" });
       close.addEventListener("click", () => panel.close());
       panel.append(make("h2", `${d.text("model", i)}, ${d.text("test", i)}`, { id: "details-title" }), close);
-      panel.append(make("p", `${called(i)}: ${d.text("shown", i) || "no number"} ${d.text("unit", i)}`));
+      panel.append(make("p", `${called(i)}: ${d.text("shown", i) || "no number"}${rate(d, i) === null ? "" : " tokens/s"}`));
       for (const name of ["failure", "remedy", "why_not", "source"]) {
         const title = { failure: "Failed", remedy: "What to do", why_not: "Not ranked", source: "Imported from" }[name];
         if (d.text(name, i)) panel.append(make("p", `${title}: ${d.text(name, i)}`));
@@ -249,7 +251,7 @@
         : `Their samples are in ${file}: there are too many of them for this page.`;
       part.append(make("h3", "Its runs"), make("p", told));
       const table = make("table"), head = make("tr");
-      for (const title of ["Round", "Record", "ns per token", "Samples, ms"]) head.append(make("th", title, { scope: "col" }));
+      for (const title of ["Round", "Record", d.text("unit", i) === "tokens/s" ? "ns per token" : "ns", "Samples, ms"]) head.append(make("th", title, { scope: "col" }));
       table.append(head);
       for (const run of runs) {
         const line = make("tr");

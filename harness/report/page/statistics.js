@@ -1,7 +1,7 @@
 // The statistics of harness/stats, for any pair of rows. tests/unit/report/test_page_in_browser.py holds both together.
 "use strict";
 const Statistics = (() => {
-  const MARGIN = 0.02;
+  const MARGIN = 0.02, MOST_PERCENT = 1000;
   const sum = (values) => values.reduce((a, b) => a + b, 0);
   const mean = (values) => sum(values) / values.length;
   const variance = (values) => {
@@ -101,8 +101,10 @@ const Statistics = (() => {
 
   function inWords(found) {
     const [low, middle, high] = [found.low, found.ratio, found.high].map((v) => 100 * (v - 1));
-    const fixed = (v) => v.toFixed(1), signed = (v) => (v >= 0 ? "+" : "") + v.toFixed(1);
-    if (found.verdict === "faster" && found.ratio >= 2) return `${found.ratio.toFixed(2)} times as fast (${found.low.toFixed(2)} to ${found.high.toFixed(2)})`;
+    // Nothing that no measurement knows: of two rounds an interval may reach to numbers of forty digits.
+    const capped = (v, places, mark = "") => (v > MOST_PERCENT ? `over ${mark}${MOST_PERCENT}` : (v >= 0 ? mark : "") + v.toFixed(places));
+    const fixed = (v) => capped(v, 1), signed = (v) => capped(v, 1, "+");
+    if (found.verdict === "faster" && found.ratio >= 2) return `${found.ratio.toFixed(2)} times as fast (${found.low.toFixed(2)} to ${capped(found.high, 2)})`;
     if (found.verdict === "faster") return `faster by ${fixed(middle)} % (${fixed(low)} to ${fixed(high)})`;
     if (found.verdict === "slower") return `slower by ${fixed(-middle)} % (${fixed(-high)} to ${fixed(-low)})`;
     return `${found.verdict} (${signed(low)} to ${signed(high)} %)`;

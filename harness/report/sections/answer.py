@@ -36,7 +36,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
             )
         )
     shown = _most_asked_for(contested or found)
-    rows = tuple(_row(standing) for standing in shown)
+    groups = naming.groups([standing.first[1] for standing in shown])
+    rows = tuple(_row(standing, group) for standing, group in zip(shown, groups, strict=True))
     if contested:
         blocks.append(Table(columns=COLUMNS, rows=rows, align=ALIGN))
         pairs = sum(comb(len(standing.rows), 2) for standing in contested)
@@ -58,7 +59,8 @@ def render(data: ReportData) -> tuple[Block, ...]:
         columns = tuple("Result" if column == "Fastest" else column for column in columns)
         # Each stands alone, so what tells a row from the others is not among its own group's names.
         called = naming.names([standing.first for standing in shown])
-        named = tuple((*row[:2], name, row[3]) for row, name in zip(rows, called, strict=True))
+        tests = [standing.first[1].cell.test.name for standing in shown]
+        named = tuple((row[0], test, name, row[3]) for row, test, name in zip(rows, tests, called, strict=True))
         blocks.append(Table(columns=columns, rows=named, align=ALIGN[:4]))
     return tuple(blocks)
 
@@ -138,13 +140,13 @@ def _reservations(shown: Sequence[Standing]) -> list[Block]:
     return notes
 
 
-def _row(standing: Standing) -> tuple[str, ...]:
+def _row(standing: Standing, group: str) -> tuple[str, ...]:
     result, rate = standing.first[1], standing.first[1].tokens_per_s or 0.0
     called = naming.names(standing.rows)
     ahead = standing.ahead
     return (
         naming.model(result),
-        result.cell.test.name,
+        group.removeprefix(f"{naming.model(result)}, "),
         called[0],
         with_interval(rate, result.interval, why_none="too few rounds" if result.interval is None else ""),
         called[1] if ahead else "-",

@@ -8,7 +8,7 @@ from harness.analysis.results import CellResult
 from harness.report.data import ReportData
 from harness.stats.digits import fixed, plain
 from harness.stats.intervals import Interval
-from harness.stats.verdicts import in_words
+from harness.stats.verdicts import in_words, percent
 from harness.values.block import Block, Heading, Paragraph, Table
 
 COLUMNS = (
@@ -70,7 +70,7 @@ def _row(each: Compared) -> tuple[str, ...]:
         str(each.comparison.rounds) if each.comparison else "-",
         in_words(each.comparison, why_none=each.why_none),
         _sign(each.sign),
-        f"{100 * each.comparison.smallest_effect:.1f} %" if each.comparison else "-",
+        f"{percent(100 * each.comparison.smallest_effect)} %" if each.comparison else "-",
     )
 
 

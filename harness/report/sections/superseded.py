@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.superseded import Superseded
 from harness.report.data import ReportData
+from harness.stats.digits import significant
 from harness.values.block import Block, Heading, Paragraph, Table
 
 
@@ -32,6 +33,6 @@ def _row(old: Superseded) -> tuple[str, ...]:
         old.cell,
         first if first == last else f"{first} to {last}",
         f"{old.runs} ({old.failures} failed)" if old.failures else str(old.runs),
-        "-" if old.tokens_per_s is None else f"{old.tokens_per_s:.4g}",
+        "-" if old.tokens_per_s is None else significant(old.tokens_per_s, 4),
         "; ".join(old.why),
     )

@@ -9,6 +9,7 @@ from harness.analysis.results import CellResult
 from harness.report import words
 from harness.report.data import ReportData
 from harness.report.holes import not_recorded
+from harness.stats.digits import significant
 from harness.values.block import Block, Heading, Paragraph, Table
 from harness.values.telemetry import OF_THE_HOST, DeviceSummary, ThrottleKind, Trace
 
@@ -116,7 +117,7 @@ def _row(result: CellResult, trace: Trace, seen: Sequence[DeviceSummary]) -> tup
         NONE if memory is None else words.size(round(memory)),
         busy,
         _both(seen, lambda s: s.power_mean_w, lambda s: s.power_max_w, "W"),
-        NONE if per_token is None else f"{per_token:.3g} J",
+        NONE if per_token is None else f"{significant(per_token, 3)} J",
         _one(_median(s.temperature_max_c for s in seen), "°C"),
         _one(_median(s.core_clock_mean_mhz for s in seen), "MHz"),
         _throttled(seen),

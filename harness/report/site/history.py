@@ -12,7 +12,7 @@ from harness.report.site.content import count
 from harness.report.site.frame import Frame, Link, heading, paragraph
 from harness.report.writers.html import escape
 from harness.stats.change_points import FEWEST, FEWEST_BESIDE
-from harness.stats.digits import with_interval
+from harness.stats.digits import significant, with_interval
 from harness.values.block import Axis, Chart, Point, Series
 
 MOST_CHARTS = 24
@@ -114,7 +114,8 @@ def _chart(history: CellHistory) -> Chart:
         kind="xy",
         title=f"{history.cell.id} on {history.device}",
         summary=f"{len(rates)} starts from {_date(history.starts[0])} to {_date(history.starts[-1])}, "
-        f"{min(rates):.4g} to {max(rates):.4g} tokens/s, {count(len(history.changes), 'change')} of level. "
+        f"{significant(min(rates), 4)} to {significant(max(rates), 4)} tokens/s, "
+        f"{count(len(history.changes), 'change')} of level. "
         "The table below holds the same.",
         x=Axis(title=f"Days since {_date(history.starts[0])}"),
         y=Axis(title="Tokens per second (axis does not begin at zero)", scale="span"),

@@ -42,6 +42,7 @@ _ROW_IN = 0.27
 _LETTER_IN = 0.082
 _LONGEST_NAME = 46
 _PLOT_IN = 3.4
+_MOST_DECIMALS = 3
 _FONTS = "system-ui, 'DejaVu Sans', Arial, sans-serif"
 _SETTINGS: Any = {
     "svg.fonttype": "none",
@@ -244,7 +245,10 @@ def _depth_ticks(axes: Axes, chart: Chart) -> None:
     for place in reversed(places[:-1]):
         if kept[-1] - place >= 0.06 * reach:
             kept.append(place)
-    axes.set_xticks(kept, [f"{place:.0f}" for place in kept])
+    # Days and limits are no whole numbers: a label that is off its place by more than one in 200 would lie.
+    exact = (n for n in range(_MOST_DECIMALS) if all(abs(round(p, n) - p) <= reach / 200 for p in kept))
+    decimals = next(exact, _MOST_DECIMALS)
+    axes.set_xticks(kept, [f"{place:.{decimals}f}" for place in kept])
 
 
 def _plain_ticks(axes: Axes, chart: Chart) -> None:

@@ -113,3 +113,30 @@ class TestCounterparts:
         second = results(make_cell("x"), models=(replace(model, sha256="f" * 64),))
         (arms,) = counterparts(results(make_cell("x")), second)
         assert arms.refused == ("model weights",)
+
+
+class TestSeveralDevices:
+    @staticmethod
+    def counted(machine: MachineResults, *numbers: int) -> MachineResults:
+        cells = tuple(replace(r, n_devices=n) for r, n in zip(machine.cells, numbers, strict=True))
+        return replace(machine, cells=cells)
+
+    def test_one_card_stands_against_two_where_that_is_the_question(self, make_cell: MakeCell, results: Any) -> None:
+        one, two = (make_cell(x, label=x, backend="vulkan", device=d) for x, d in (("a", "0"), ("b", "all")))
+        (arms,) = labelled_arms(self.counted(results(one, two), 1, 2))
+        assert (arms.differs, arms.refused) == (("device",), ())
+        (arms,) = arms_by(self.counted(results(replace(one, label=""), replace(two, label="")), 1, 2), "device")
+        assert (arms.differs, arms.refused) == (("device",), ())
+
+    def test_so_does_one_split_mode_against_another(self, make_cell: MakeCell, results: Any) -> None:
+        none, row = (
+            make_cell(mode, backend="vulkan", device="all", params={**PARAMS, "split_mode": mode})
+            for mode in ("none", "row")
+        )
+        (arms,) = arms_by(self.counted(results(none, row), 2, 2), "split_mode")
+        assert (arms.differs, arms.refused) == (("split_mode",), ())
+
+    def test_where_something_else_is_the_question_it_is_refused(self, make_cell: MakeCell, results: Any) -> None:
+        off, on = (make_cell(f"fa{fa}", backend="vulkan", params={**PARAMS, "flash_attn": fa}) for fa in (0, 1))
+        (arms,) = arms_by(self.counted(results(off, on), 1, 2), "flash_attn")
+        assert arms.refused == ("devices", "split_mode")

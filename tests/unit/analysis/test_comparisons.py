@@ -55,6 +55,16 @@ def test_screening_is_never_compared(two_arms: Any) -> None:
     assert compare(arms).why_none.startswith("screening")
 
 
+def test_how_long_quality_took_is_no_speed(two_arms: Any) -> None:
+    (arms,) = labelled_arms(two_arms([1000, 1010, 990] * 2, [1100, 1110, 1090] * 2))
+    first, second = (
+        replace(result, cell=replace(result.cell, test=replace(result.cell.test, measurement="quality")))
+        for result in (arms.first, arms.second)
+    )
+    found = compare(replace(arms, first=first, second=second))
+    assert (found.comparison, found.why_none) == (None, "quality is no speed")
+
+
 def test_two_reports_are_compared_apart(two_arms: Any) -> None:
     first, second = two_arms([1000, 1010, 990] * 2, [1] * 6), two_arms([1100, 1110, 1090] * 2, [1] * 6)
     found = compare(counterparts(first, second)[0])

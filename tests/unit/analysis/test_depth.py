@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,3 +61,13 @@ def test_a_lead_that_only_shrinks_is_no_turn(measured: Make) -> None:
 
 def test_nothing_is_said_without_rounds_enough(measured: Make) -> None:
     assert turns(measured({0: [1000], 4096: [2000]}, {0: [1100], 4096: [1500]})) == ()
+
+
+def test_ten_minutes_are_held_against_no_short_test(measured: Make) -> None:
+    found = measured({0: times(1000), 4096: times(4000)}, {0: times(1100), 4096: times(3000)})
+    assert len(turns(found)) == 1
+    cells = tuple(
+        replace(r, cell=replace(r.cell, test=replace(r.cell.test, sustained_s=600 * int(r.cell.params["flash_attn"]))))
+        for r in found.cells
+    )
+    assert turns(replace(found, cells=cells)) == ()

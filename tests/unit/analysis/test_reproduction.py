@@ -39,6 +39,14 @@ def test_runs_that_scatter_too_much_say_nothing() -> None:
     assert "would pass" in in_words(found)
 
 
+def test_two_runs_of_one_cell_among_thousands_say_nothing_whatever_number_would_pass() -> None:
+    found = judge("x", [1000.0, 1300.0], [1000.0, 1000.0], cells=5000)
+    assert found.conclusion is Conclusion.INCONCLUSIVE
+    assert in_words(found) == "inconclusive: the runs scatter so much that more than +-1000 % would pass"
+    assert found.high is not None
+    assert math.isfinite(found.high)
+
+
 def test_too_few_runs_are_inconclusive() -> None:
     assert judge("a", QUIET, [100.0], cells=1).conclusion is Conclusion.INCONCLUSIVE
 

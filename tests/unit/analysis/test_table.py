@@ -100,6 +100,22 @@ def test_all_layers_are_all_layers_however_they_are_spelled(
     assert group(99) != group(20)
 
 
+def test_loading_and_quality_are_told_in_their_own_units() -> None:
+    rows = {row.test: row for row in read_rows(Path(__file__).resolve().parents[3] / "reports/guide")}
+    cold, quality = rows["load:cold"], rows["quality:c128"]
+    assert (cold.unit, cold.higher_is_better, cold.rankable) == ("ms", False, True)
+    assert cold.value is not None
+    assert cold.low is not None
+    assert cold.high is not None
+    assert (round(cold.low), round(cold.value), round(cold.high)) == (1526, 1644, 1787)
+    assert cold.ns_per_token == pytest.approx(1e6 * cold.value)
+    assert (quality.unit, quality.higher_is_better, quality.rankable) == ("perplexity", False, False)
+    assert quality.value == pytest.approx(87.1518)
+    assert quality.ns_per_token is None
+    assert quality.why_not == "no speed, but a figure of quality"
+    assert rows["serve:pp128+tg32"].unit == rows["batch:pp32+tg16x8"].unit == "tokens/s"
+
+
 def test_the_name_of_a_row_stays_while_its_figures_change(row_of: Callable[..., ResultRow]) -> None:
     assert row_of(samples=(9, 900)).row == row_of(samples=(9, 800)).row
     assert short_hash("a", 1) != short_hash("a", 2)

@@ -35,6 +35,25 @@ def test_who_is_fastest_at_what_stands_first(four_machines: ReportData) -> None:
     assert row["Compared"] == "5"
 
 
+def test_groups_of_one_model_and_test_say_in_what_they_differ(four_machines: ReportData) -> None:
+    def without_flash_attention(machine: MachineResults) -> MachineResults:
+        cells = tuple(
+            replace(
+                result,
+                cell=replace(result.cell, id=f"{result.cell.id}+", params={**result.cell.params, "flash_attn": 0}),
+            )
+            for result in machine.cells
+        )
+        return replace(machine, cells=(*machine.cells, *cells))
+
+    machines = tuple(map(without_flash_attention, four_machines.machines))
+    (table,) = tables(answer.render(replace(four_machines, machines=machines)))
+    asked = [row[:2] for row in table.rows]
+    assert len(set(asked)) == len(asked)
+    assert ("Llama 2 7B Q4_0", "pp512, fa 1") in asked
+    assert ("Llama 2 7B Q4_0", "pp512, fa 0") in asked
+
+
 def with_image(machine: MachineResults, recipe: str, kernels: str) -> MachineResults:
     """A machine whose cells ran in another image, with other kernels for its processor."""
     cells = tuple(

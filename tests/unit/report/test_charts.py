@@ -8,9 +8,12 @@ import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.analysis.results import CellResult
+from harness.report import words
 from harness.report.charts import energy, over_depth, rates, roofline, sizes
 from harness.report.data import ReportData
 from harness.report.sections import glance
@@ -34,7 +37,7 @@ def charts_of(data: ReportData) -> list[Chart]:
     return [block for block in glance.render(data) if isinstance(block, Chart)]
 
 
-def words(text: str) -> list[str]:
+def texts_of(text: str) -> list[str]:
     return [element.text or "" for element in ET.fromstring(text).iter(f"{SVG}text")]
 
 
@@ -84,7 +87,7 @@ def test_every_chart_is_drawn_with_its_words_as_text(four_machines: ReportData) 
         assert root.get("role") == "img"
         assert root.find(f"{SVG}title").text == chart.title  # type: ignore[union-attr] # it is there, or the test fails
         assert root.find(f"{SVG}desc").text == chart.summary  # type: ignore[union-attr] # likewise
-        assert chart.title in words(drawn)
+        assert chart.title in texts_of(drawn)
         assert len(drawn) < 60_000
         assert "prefers-color-scheme: dark" in drawn
         assert 'href="http' not in drawn
@@ -93,7 +96,7 @@ def test_every_chart_is_drawn_with_its_words_as_text(four_machines: ReportData) 
 
 def test_the_values_beside_bars_have_the_digits_of_the_tables(four_machines: ReportData) -> None:
     (chart,) = energy.charts(four_machines)
-    shown = words(svg.write(chart))
+    shown = texts_of(svg.write(chart))
     assert all(point.shown in shown for series in chart.series for point in series.points)
 
 
@@ -129,6 +132,31 @@ def test_names_of_strangers_are_text_in_a_drawing(text: str, kind: str) -> None:
         "svg", "title", "desc", "defs", "style", "g", "path", "use", "text", "tspan", "clipPath", "rect",
     }  # fmt: skip
     assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", drawn)
+
+
+@pytest.mark.parametrize(
+    ("places", "shown"),
+    [
+        ((0, 512, 4096), ["0", "512", "4096"]),
+        ((0.0, 0.3, 0.6, 1.5, 2.5), ["0.0", "0.3", "0.6", "1.5", "2.5"]),
+        ((0.0, 0.02, 0.04), ["0.00", "0.02", "0.04"]),
+        ((0.0, 130.4, 400.49), ["0", "130", "400"]),
+        ((0.0,), ["0"]),
+    ],
+)
+def test_the_label_of_a_tick_is_its_place(places: tuple[float, ...], shown: list[str]) -> None:
+    points = tuple(Point(x=place, y=1.0 + number) for number, place in enumerate(places))
+    chart = Chart(
+        name="history",
+        kind="xy",
+        title="A cell",
+        summary="",
+        x=Axis(title="Days since"),
+        y=Axis(title="Tokens per second"),
+        series=(Series(name="one", points=points, line=True),),
+    )
+    found = texts_of(svg.write(chart))
+    assert found[: found.index("Days since")] == shown[::-1]
 
 
 def test_a_chart_without_points_is_refused() -> None:
@@ -186,3 +214,57 @@ def test_words_have_enough_contrast() -> None:
     for colour in (svg.INK, svg.MUTED):
         assert contrast(colour, svg.BACKGROUND) >= 4.5
         assert contrast(svg.DARK[colour], svg.DARK[svg.BACKGROUND]) >= 4.5
+
+
+def twice(data: ReportData, **changes: Any) -> ReportData:
+    """Every cell once more, measured in the same way with something else in its plan, and a tenth slower."""
+
+    def again(result: CellResult) -> CellResult:
+        test = replace(result.cell.test, sustained_s=changes.get("sustained_s", 0))
+        params = {**result.cell.params, **changes.get("params", {})}
+        cell = replace(result.cell, id=f"{result.cell.id}+", test=test, params=params, beside=changes.get("beside", ()))
+        runs = tuple(replace(run, ns_per_token=1.1 * run.ns_per_token) for run in result.runs)
+        return replace(result, cell=cell, runs=runs)
+
+    machines = tuple(replace(m, cells=(*m.cells, *map(again, m.cells))) for m in data.machines)
+    return replace(data, machines=machines)
+
+
+def test_bars_that_may_not_be_compared_stand_in_groups_that_say_why(four_machines: ReportData) -> None:
+    for changes, apart in (
+        ({"params": {"flash_attn": 0}}, ({"fa 1"}, {"fa 0"})),
+        ({"beside": ("other",)}, (set(), {"beside other"})),
+    ):
+        _, generation = rates.charts(twice(four_machines, **changes))
+        points = [point for series in generation.series for point in series.points]
+        called = {(point.group, point.label) for point in points}
+        assert len(called) == len(points)
+        groups = {point.group for point in points if point.group.startswith("Qwen3 8B Q4_K_M, tg128")}
+        assert {frozenset(group.split(", ")[2:]) for group in groups} == {frozenset(names) for names in apart}
+
+
+def test_no_wait_and_no_batch_is_held_against_a_roof(four_machines: ReportData) -> None:
+    served = replace(four_machines.machines[0].cells[0].cell.test, n_gen=64, measurement="latency")
+    machine = four_machines.machines[0]
+    cells = tuple(replace(r, cell=replace(r.cell, id=f"{r.cell.id}+", test=served)) for r in machine.cells[:1])
+    more = replace(four_machines, machines=(replace(machine, cells=(*machine.cells, *cells)),))
+    assert roofline.charts(more) == roofline.charts(replace(four_machines, machines=(machine,)))
+
+
+def test_what_is_resident_beside_a_cell_stands_with_its_parameters(four_machines: ReportData) -> None:
+    cell = four_machines.machines[0].cells[0].cell
+    assert words.parameters(replace(cell, beside=("a", "b"), beside_busy=True)) == (
+        f"{words.parameters(cell)}, beside a+b at work"
+    )
+
+
+def test_a_line_over_depth_is_of_one_test_alone(four_machines: ReportData) -> None:
+    for changes in ({"sustained_s": 600}, {"beside": ("other",)}):
+        found = [
+            *over_depth.speed(twice(four_machines, **changes)),
+            *over_depth.memory(twice(four_machines, **changes)),
+        ]
+        assert len({chart.title for chart in found}) == len(found) == 8
+        for chart in found:
+            for series in chart.series:
+                assert len({point.x for point in series.points}) == len(series.points)

@@ -3,18 +3,22 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.analysis.results import read_results
 from harness.analysis.table import rows_of
 from harness.report.data import ReportData
 from harness.report.page import build
 from harness.report.page.columns import NUMBERS, TEXTS, columns, packed, samples_of, unpacked
 from harness.report.writers import html
+from harness.stats.intervals import run_value
 from harness.values.block import Chart, Code, Heading, Note, Paragraph, Table
 
+ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = st.one_of(
     st.sampled_from(["<script>", "</script>", "\"'><img src=x>", "&lt;", "-->", "]]>", "\u202ex", "\x00", "${title}"]),
     st.text(max_size=30),
@@ -53,6 +57,26 @@ def test_samples_come_back_as_they_were(content, four_machines: ReportData) -> N
             own = [sum(steps[: i + 1]) for i in range(len(steps))]
             assert tuple(own) == samples[row.run_records[place], row.cell]
     assert at == len(runs["differences_ns"])
+
+
+def test_the_page_computes_the_values_of_runs_as_the_table_does_whatever_was_measured() -> None:
+    machines = read_results(ROOT / "reports/guide")
+    rows = rows_of("guide", machines)
+    found = columns(rows, samples_of(machines))
+    samples = samples_of(machines)
+    for row, tokens in zip(rows, found["number_columns"]["n_tokens"], strict=True):
+        for record, value in zip(row.run_records, row.run_values_ns, strict=True):
+            assert run_value(samples[record, row.cell], n_tokens=tokens) == value
+    shown = {row.test: found["texts"][i] for row, i in zip(rows, found["text_columns"]["shown"], strict=True)}
+    assert shown["load:cold"] == "1640 (1530 to 1790) ms"
+    assert shown["quality:c128"] == "87.15 (87.15 to 87.15) perplexity"
+
+
+def test_a_cell_beside_another_model_is_told_from_the_same_alone(content) -> None:
+    rows, _ = content
+    found = columns([rows[0], replace(rows[0], key={**rows[0].key, "beside": "other at work"})], {})
+    alone, together = (found["texts"][i] for i in found["text_columns"]["settings"])
+    assert together == f"{alone}, beside other at work"
 
 
 def test_what_is_packed_is_unpacked(content) -> None:

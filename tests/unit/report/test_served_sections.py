@@ -3,7 +3,9 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+from harness.analysis.limit_words import gb
 from harness.analysis.results import CellResult, RunValue
+from harness.report import words
 from harness.report.data import ReportData
 from harness.report.sections import batching, depth, latency, levels, quality
 from harness.values.block import Paragraph, Table
@@ -142,3 +144,8 @@ def test_levels_of_a_server_name_the_wait() -> None:
     blocks = levels.render(report(slow))
     (row,) = tables(blocks)[0].rows
     assert row[1:4] == ("first token", "warning", "2500 ms after the request")
+
+
+def test_a_share_of_almost_all_is_a_hundred_percent_and_no_power_of_ten() -> None:
+    assert [words.percent(share) for share in (0.0123, 0.994, 0.997, 1.2)] == ["1.2 %", "99 %", "100 %", "120 %"]
+    assert gb(1.79e12) == "1790 GB"

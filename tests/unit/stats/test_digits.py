@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stats.digits import fixed, plain, with_interval
+from harness.stats.digits import fixed, plain, significant, with_interval
 from harness.stats.intervals import Interval
 
 
@@ -42,6 +42,23 @@ def test_the_shown_ends_are_those_of_the_interval(value: float, share: float) ->
         assert abs(float(text) - exact) <= allowed
 
 
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.6, 2, "0.6"),
+        (12.0, 3, "12"),
+        (99.4, 2, "99"),
+        (99.7, 2, "100"),
+        (120.0, 2, "120"),
+        (1007.4, 3, "1007"),
+        (123456.0, 4, "123456"),
+        (0.0, 2, "0"),
+    ],
+)
+def test_what_is_read_has_no_powers_of_ten(value: float, digits: int, text: str) -> None:
+    assert significant(value, digits) == text
+
+
 def test_negative_places_round_to_tens() -> None:
     assert fixed(12344, -1) == "12340"
     assert fixed(12344.56, 1) == "12344.6"
@@ -50,3 +67,8 @@ def test_negative_places_round_to_tens() -> None:
 def test_a_lone_number_has_three_digits_and_never_less_than_the_whole_number() -> None:
     numbers = (12345.6, 171.3, 30.14, 9.996, 5.04, 0.01234, 0)
     assert [plain(v) for v in numbers] == ["12346", "171", "30.1", "10.0", "5.04", "0.0123", "0"]
+
+
+def test_a_value_keeps_a_digit_within_the_widest_interval() -> None:
+    assert with_interval(7.0, of(6.0, 250.0)) == "7 (6 to 250)"
+    assert with_interval(0.31, of(0.3, 40.0)) == "0.3 (0.3 to 40.0)"

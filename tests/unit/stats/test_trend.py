@@ -1,4 +1,6 @@
 import math
+import random
+import time
 
 import pytest
 from hypothesis import given
@@ -59,3 +61,15 @@ def test_the_other_way_round_it_is_the_same_the_other_way(values: list[int]) -> 
     assert one.p == pytest.approx(other.p)
     assert 0 <= one.p <= 1
     assert math.isclose(one.slope, -other.slope, abs_tol=1e-9)
+
+
+def test_as_many_rounds_as_a_matrix_may_have_take_no_minutes() -> None:
+    dice = random.Random(5)
+    series = [dice.random() + 0.001 * place for place in range(150)]
+    began = time.perf_counter()
+    found = trend(series)
+    assert trend([dice.random() for _ in range(1000)]) is not None
+    assert time.perf_counter() - began < 10
+    assert found is not None
+    # SciPy 1.17: kendalltau(range(150), x, method="exact").pvalue.
+    assert found.p == pytest.approx(0.0280824885, abs=2e-4)

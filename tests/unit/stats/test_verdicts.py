@@ -1,11 +1,13 @@
+import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.stats.paired import compare_paired
 from harness.stats.students_t import two_sided_quantile
-from harness.stats.verdicts import Comparison, Verdict, in_words
+from harness.stats.verdicts import Comparison, Verdict, in_words, percent
 
 
 def of(low: float, high: float, *, rounds: int = 6) -> Comparison:
@@ -31,6 +33,11 @@ def of(low: float, high: float, *, rounds: int = 6) -> Comparison:
         (0.971, 1.001, "no difference shown (-2.9 to +0.1 %)"),
         (0.9, 1.1, "inconclusive (-10.0 to +10.0 %)"),
         (0.99, 1.04, "inconclusive (-1.0 to +4.0 %)"),
+        (0.01, 1e40, "inconclusive (-99.0 to over +1000 %)"),
+        (0.01, 10.9, "inconclusive (-99.0 to +990.0 %)"),
+        (1.1, 12.0, "3.63 times as fast (1.10 to 12.00)"),
+        (1.1, 2e4, "148.32 times as fast (1.10 to over 1000)"),
+        (1e-40, 0.9, "slower by 100.0 % (10.0 to 100.0)"),
     ],
 )
 def test_words_follow_the_interval(low: float, high: float, words: str) -> None:
@@ -40,6 +47,15 @@ def test_words_follow_the_interval(low: float, high: float, words: str) -> None:
 def test_nothing_to_compare_is_inconclusive_with_the_reason() -> None:
     assert in_words(None) == "inconclusive (fewer than two rounds)"
     assert in_words(None, why_none="screening") == "inconclusive (screening)"
+
+
+def test_an_interval_that_no_number_holds_is_told_all_the_same() -> None:
+    """Two rounds of one comparison among two hundred: the t of one degree of freedom is 2,546."""
+    found = compare_paired([1.0, 3.0], [1.0, 1.0], confidence=1 - 0.05 / 200)
+    assert found is not None
+    assert in_words(found) == "inconclusive (-100.0 to over +1000 %)"
+    assert percent(100 * found.smallest_effect) == "over 1000"
+    assert json.loads(json.dumps([found.low, found.high, found.smallest_effect], allow_nan=False))
 
 
 def test_the_margin_is_symmetric_on_the_log_scale() -> None:

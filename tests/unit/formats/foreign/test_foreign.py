@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.formats.foreign import read
@@ -234,6 +234,7 @@ def test_rows_before_a_failure_are_kept() -> None:
         )
     )
 )
+@example(text="build_commit,\r,test_time")
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_read_without_an_exception(text: str) -> None:
     for row in read(text).rows:
@@ -254,3 +255,36 @@ HOLDS_ROWS = {"01": 6, "02": 6, "03": 9, "04": 9, "11": 2, "12": 8, "13": 16, "1
 def test_real_outputs_of_others_are_imported_or_refused() -> None:
     counts = {path.name[:2]: len(read(path.read_text(errors="replace")).rows) for path in Path(REAL).glob("[0-9]*")}
     assert {name: count for name, count in counts.items() if count} == HOLDS_ROWS
+
+
+SCOREBOARD = """| Chip | Backend | Commit | pp512 t/s | tg128 t/s |
+|--|--|--|--|--|
+| RTX 4090 | CUDA | aaaaaaa | 1000.0 ± 1.0 | 100.0 ± 1.0 |
+"""
+TABLE = """| model | size | params | backend | ngl | test | t/s |
+|--|--|--|--|--|--|--|
+| llama 7B Q4_0 | 3.56 GiB | 6.74 B | CUDA | 99 | pp512 | 2000.0 ± 1.0 |
+"""
+
+
+def test_the_build_below_a_table_is_that_of_this_table_alone() -> None:
+    found = read(f"{SCOREBOARD}\n{TABLE}\n{TABLE}\nbuild: bbbbbbb (1234)\n")
+    assert [(row.program, row.build_commit, row.build_number) for row in found.rows] == [
+        ("scoreboard", "aaaaaaa", None),
+        ("scoreboard", "aaaaaaa", None),
+        ("llama-bench", "", None),
+        ("llama-bench", "bbbbbbb", 1234),
+    ]
+    (_, board) = read(f"{SCOREBOARD}\nbuild: bbbbbbb (1234)\n").rows
+    assert (board.build_commit, board.build_number) == ("aaaaaaa", None)
+
+
+def test_the_line_of_other_programs_has_number_and_commit_the_other_way_round() -> None:
+    (row,) = read(f"{TABLE}\nbuild: 3567 (1234567) with cc (Debian) 14.2 for x86_64-linux-gnu\n").rows
+    assert (row.build_commit, row.build_number) == ("", None)
+
+
+def test_two_columns_of_one_name_are_refused_instead_of_losing_one() -> None:
+    found = read("| Chip | FA | tg128 t/s | FA | tg128 t/s |\n|--|--|--|--|--|\n| RTX 4090 | 0 | 100.0 | 1 | 110.0 |\n")
+    assert found.rows == ()
+    assert found.refused == ("line 3: two columns are called 'fa', and nothing says which is which",)

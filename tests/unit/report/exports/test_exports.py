@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.results import read_results
+from harness.analysis.results import CellResult, read_results
 from harness.analysis.table import rows_of
+from harness.formats import foreign
 from harness.report.exports import FORMATS
 from harness.report.exports.badges import badge
 from harness.report.exports.compare_script import FIELDS, script_rows
@@ -35,6 +36,9 @@ HOSTILE = [
     "@SUM(A1)",
     "\t=1",
     " =1",
+    'Card;=HYPERLINK("http://x")',
+    'Card; "@SUM(A1)"',
+    "a;\t+1;'=1;-2+3",
     "a|b\nc",
     "'); DROP TABLE results; --",
     '"quoted"',
@@ -104,6 +108,10 @@ def test_no_cell_of_csv_is_a_formula_and_none_breaks_out(complete: Exported, tex
     for value in rows[0]:
         assert numbers.match(value) or not value.lstrip().startswith(("=", "+", "-", "@", "\t", "\r"))
         assert not re.search("[\x00-\x1f]", value)
+    # Where a comma is in numbers, spreadsheets take semicolons between cells.
+    for line in csv.reader(io.StringIO(data), delimiter=";"):
+        for value in line[1:]:
+            assert numbers.match(value) or not value.lstrip().startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 @given(text=TEXT)
@@ -165,6 +173,21 @@ def test_models_are_told_apart_though_all_have_one_name_in_a_container(complete:
         "gemma3-270m-q4_k_m.gguf",
         "synthetic-17m-q4_0.gguf",
     }
+
+
+def test_rows_that_only_the_script_would_take_for_alike_are_told_apart(complete: Exported) -> None:
+    (machine,) = complete.machines
+    plain = machine.cells[0]
+
+    def names(**changes: Any) -> set[object]:
+        cell = replace(plain.cell, **changes)
+        own = replace(machine, cells=(replace(plain, cell=cell),))
+        return {row["model_filename"] for row in script_rows(Exported(rows=(), machines=(own,)))}
+
+    assert names() == {"gemma3-270m-q4_k_m.gguf"}
+    assert names(beside=("a", "b"), beside_busy=True) == {"gemma3-270m-q4_k_m-beside-a_b_at_work.gguf"}
+    assert names(params={**plain.cell.params, "power_limit_w": 250}) == {"gemma3-270m-q4_k_m-250W.gguf"}
+    assert names(test=replace(plain.cell.test, sustained_s=600)) == {"gemma3-270m-q4_k_m-600s.gguf"}
 
 
 def changed_rows(complete: Exported, change: Callable[[Mapping[str, object]], dict[str, object]]) -> Exported:
@@ -294,6 +317,40 @@ def test_a_control_is_given_once_on_a_scoreboard(complete: Exported) -> None:
     assert FORMATS["scoreboard"].write(failed).decode().count("| Synthetic llama 17M Q4_0 ") == 2
 
 
+def test_rows_of_a_scoreboard_that_differ_say_in_what_and_are_of_llama_bench_alone(complete: Exported) -> None:
+    (machine,) = complete.machines
+    (plain,) = [c for c in machine.cells if c.cell.id == "cpu/gemma3-270m-q4_k_m/tg32"]
+
+    def cell(rate: float, test: Test, *, measurement: str = "bench", **params: str) -> CellResult:
+        shape = replace(test, measurement=measurement)
+        own = replace(plain.cell, id=f"{rate}", test=shape, params={**plain.cell.params, **params})
+        samples = (round(1e9 * max(1, shape.n_tokens) / rate),) * 2
+        return replace(plain, cell=own, runs=(replace(plain.runs[0], samples_ns=samples),))
+
+    prompt, generation = Test(n_prompt=512), Test(n_gen=128)
+    cells = (
+        cell(512, prompt),
+        cell(64, generation),
+        cell(256, prompt, type_k="q8_0"),
+        cell(32, generation, type_k="q8_0"),
+        cell(128, prompt, type_k="q4_0"),
+        cell(2, Test(), measurement="load"),
+        cell(16, Test(n_prompt=512, n_gen=128), measurement="latency"),
+    )
+    text = FORMATS["scoreboard"].write(Exported(rows=(), machines=(replace(machine, cells=cells),))).decode()
+    table, _, board = text.partition("| Chip")
+    assert "type_k" in table
+    assert "load" not in table
+    assert "serve" not in table
+    assert re.findall(r"\| +(\w+) +\| +([\d.]+) ± [\d.]+ \| +([\d.]+) ± ", board) == [
+        ("f16", "512.00", "64.00"),
+        ("q8_0", "256.00", "32.00"),
+    ]
+    # Read in again, the rows are told apart too.
+    rows = [row for row in foreign.read(table).rows if row.metric == "pp"]
+    assert [(row.params["type_k"], row.tokens_per_s) for row in rows] == [("f16", 512), ("q8_0", 256), ("q4_0", 128)]
+
+
 def test_badges_are_of_rows_that_may_be_ranked(complete: Exported) -> None:
     text = unquote(FORMATS["badge"].write(complete).decode())
     assert "Gemma 3 270M Q4__K__M tg32 on AMD EPYC" in text
@@ -313,6 +370,16 @@ def test_a_badge_of_a_control_is_of_its_first_arm_and_not_of_the_faster(complete
     # Another machine's is no arm of the same control, and is the best of the group.
     faster = replace(first, machine="other", value=95.0)
     assert "95.0" in unquote(FORMATS["badge"].write(Exported(rows=(*arms, faster), machines=())).decode())
+
+
+def test_two_badges_of_one_name_say_in_what_they_differ(complete: Exported) -> None:
+    (off,) = [row for row in complete.rows if row.cell == "cpu/gemma3-270m-q4_k_m/tg32"]
+    on = replace(off, cell="x/fa1", group="other", key={**off.key, "flash_attn": 1}, value=90.0)
+    text = unquote(FORMATS["badge"].write(Exported(rows=(off, on), machines=())).decode())
+    assert "tg32 on AMD EPYC, fa 0: " in text
+    assert "tg32 on AMD EPYC, fa 1: 90.0 tokens/s" in text
+    alone = unquote(FORMATS["badge"].write(Exported(rows=(on,), machines=())).decode())
+    assert "tg32 on AMD EPYC: 90.0 tokens/s" in alone
 
 
 def test_noise_for_weights_has_a_badge_only_where_nothing_real_has(complete: Exported) -> None:
