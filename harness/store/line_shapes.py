@@ -33,7 +33,7 @@ MOST_LEARNED = 64
 """Ever: rows of strangers can differ in every line, and to learn one takes as long as reading many."""
 _CONTENTS_KEPT = 1024
 """Of each part: the cells of a run are the same in each round."""
-_LARGE_PART = 4 * 1024
+LARGE_PART = 4 * 1024
 """Bytes from which on a part is read each time: telemetry is never twice the same, and strangers can fill memory."""
 _MAY_BE_EXPONENT = re.compile(rb"e-?[0-9]")
 """Most data has none, which is found out in a fraction of the time."""
@@ -62,10 +62,11 @@ _WRITE_SORTED = msgspec.json.Encoder(order="sorted")
 def is_canonical(value: Any, data: bytes) -> bool:
     """Whether this is how the program writes a value, and every number in it one that it reads."""
     spelled = (_WRITE_SORTED.encode(value) == data and not _has_odd_number(data)) or canonical(value) == data
-    return spelled and not _has_endless_number(data)
+    return spelled and not has_endless_number(data)
 
 
-def _has_endless_number(data: bytes) -> bool:
+def has_endless_number(data: bytes) -> bool:
+    """Whether some number has more digits than this program reads."""
     return _TOO_LONG in data.translate(_AS_NOUGHT)
 
 
@@ -180,7 +181,7 @@ def examined(kind: type, name: str) -> Callable[[bytes], None]:
 def _kept(function: Callable[[bytes], T]) -> Callable[[bytes], T]:
     """The function, which is called once for each small content."""
     small = lru_cache(_CONTENTS_KEPT)(function)
-    return lambda data: small(data) if len(data) < _LARGE_PART else function(data)
+    return lambda data: small(data) if len(data) < LARGE_PART else function(data)
 
 
 def _examine(kind: type, name: str, data: bytes) -> None:
@@ -188,7 +189,7 @@ def _examine(kind: type, name: str, data: bytes) -> None:
     try:
         found = its.strictly(data)
         spelled = its.closed and _WRITE_SORTED.encode(found) == data
-        if spelled and not _has_odd_number(data) and not _has_endless_number(data):
+        if spelled and not _has_odd_number(data) and not has_endless_number(data):
             return
         value = _ANY.decode(data)
         if is_canonical(value, data) and shallow(value, MAX_DEPTH):

@@ -9,16 +9,26 @@ from typing import Any
 
 import pytest
 
-from harness.store import quick_check
+from harness.store import quick_check, used_fields
 from harness.store.line_shapes import LineShapes
 from harness.store.quick_check import check_line, read_as_written, read_line
 from harness.store.record_line import canonical, from_json
-from harness.store.used_fields import NOT_USED, read_used
+from harness.store.used_fields import NOT_USED, READINGS, read_used
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 LINES = [line for path in sorted(GOLDEN.glob("*/records/*.jsonl")) for line in path.read_bytes().split(b"\n")[:-1]]
 READERS = (check_line, read_line, read_as_written, read_used)
-TRACE = {"subject": "card", "at_ms": [0], "columns": {"w": [1.5, None]}, "constant": {}, "missing": {}, "pci": None}
+TRACE = {
+    "subject": "card",
+    "pci": None,
+    "asked": True,
+    "at_ms": [0],
+    "columns": {"w": [1.5, None]},
+    "constant": {},
+    "throttle_reasons": [],
+    "missing": {"energy_j": "not told"},
+    "substitutes": {},
+}
 SUMMARY: dict[str, Any] = {"readings": 1, "throttled": {"thermal": 0.5}}
 WINDOW = {"window": {"name": "load", "begin_ns": 0, "end_ns": 5}, "devices": [SUMMARY], "host": {"readings": 1}}
 ROW = {"a_rate": 1.5, "b_rates": [1.5, 2, -0.0], "c": None, "d": True, "n": 1, "samples": [1, 2], "t": "x"}
@@ -39,8 +49,10 @@ def full() -> dict[str, Any]:
         "interval_ms": 100,
         "devices": [TRACE],
         "host": TRACE,
+        "server": None,
         "windows": [WINDOW],
         "sampling_cpu": 0.1,
+        "problem": "",
     }
     return data
 
@@ -137,6 +149,33 @@ def test_any_change_is_judged_as_the_schema_judges_it(field: str, warm: bool, mo
                 assert found == wanted or (reader is read_as_written and not found), (path, what, reader)
             unseen = field in NOT_USED or (field == "outcomes" and "row" in path)
             assert accepted(read_used, line) == wanted or unseen, (path, what, "used")
+
+
+def test_of_large_telemetry_all_but_the_readings_is_judged_as_the_schema_judges_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(used_fields, "LARGE_PART", 1)
+    know(signed(full()))
+    readings = {name for names in READINGS.values() for name in names}
+    for path in places(full()["telemetry"], ("telemetry",)):
+        # Those of the host, and within the traces of devices; summaries have a host too.
+        unseen = path[1] in readings or (path[1] == "devices" and not readings.isdisjoint(path))
+        for what, line in changed(path):
+            assert accepted(read_used, line) == by_the_schema(line) or unseen, (path, what)
+
+
+def test_what_is_used_of_large_telemetry_is_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = signed(full())
+    whole = read_line(line).telemetry
+    monkeypatch.setattr(used_fields, "LARGE_PART", 1)
+    know(line)
+    found = read_used(line).telemetry
+    assert found is not None
+    assert whole is not None
+    assert found.windows == whole.windows
+    assert found.window("load") == whole.window("load")
+    assert found.devices[0].missing == whole.devices[0].missing
+    assert type(found) is not type(whole)
 
 
 @pytest.mark.parametrize("place", ["container", "gate", "row"])
