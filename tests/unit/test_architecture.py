@@ -42,6 +42,7 @@ HOMES = {
         "harness/store/quick_check.py",
         "harness/store/schema_types.py",
         "harness/store/structures.py",
+        "harness/store/telemetry_summaries.py",
         "harness/analysis/kept_results.py",
     ),
     "duckdb": ("harness/analysis/columns",),

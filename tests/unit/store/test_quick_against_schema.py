@@ -13,7 +13,8 @@ from harness.store import quick_check, used_fields
 from harness.store.line_shapes import LineShapes
 from harness.store.quick_check import check_line, read_as_written, read_line
 from harness.store.record_line import canonical, from_json
-from harness.store.used_fields import NOT_USED, READINGS, read_used
+from harness.store.telemetry_summaries import READINGS
+from harness.store.used_fields import NOT_USED, read_used
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 LINES = [line for path in sorted(GOLDEN.glob("*/records/*.jsonl")) for line in path.read_bytes().split(b"\n")[:-1]]
