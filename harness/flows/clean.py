@@ -7,7 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from harness.engine.daemon import EnginePaths
+from harness.engine.daemon import EnginePaths, running_process
 from harness.engine.discovery import find_engine
 from harness.engine.docker_engine import DockerEngine
 from harness.engine.image_store import DockerImageStore
@@ -74,11 +74,14 @@ def _whole_cache(cache: Path, display: Display) -> None:
 
 
 def _engine(display: Display) -> None:
-    pid_file = EnginePaths().pid_file
-    try:
-        pid = int(pid_file.read_text())
-        os.kill(pid, signal.SIGTERM)
-    except (OSError, ValueError):
+    # A pid file outlives an engine that was killed, and its number may be another program's by now.
+    pid = running_process(EnginePaths())
+    if pid is None:
         display.say("engine: none of ours is running")
+        return
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except OSError as error:
+        display.say(f"engine: process {pid} cannot be stopped: {error.strerror}")
     else:
         display.say(f"engine: stopped (process {pid}); its images are kept")
