@@ -86,6 +86,29 @@ def locked(place: Place, *, name: str, say: Say) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def held(place: Place) -> Iterator[bool]:
+    """Hold the place where nobody else does; whether it is held. Waits for nobody."""
+    try:
+        lock = (place.folder / "lock").open("ab")
+    except OSError:
+        yield False
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+def unfinished(place: Place) -> tuple[Path, ...]:
+    """The files of a download that did not end, with what the Hub's library keeps to continue it."""
+    files = [place.partial, *place.scratch.rglob("*")]
+    return tuple(path for path in files if path.is_file() or path.is_symlink())
+
+
 def put_in_place(place: Place) -> None:
     """Make the written file durable and readable for the container's user, and give it its name at once."""
     place.partial.chmod(0o644)

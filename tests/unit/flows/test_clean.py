@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from harness.artifacts.model_shelf import Place, locked
 from harness.engine.daemon import EnginePaths
 from harness.flows import clean
 
@@ -47,6 +48,40 @@ def started():
 
 def clean_up(*, engine=False):
     clean.clean_up(images=False, cache=False, engine=engine)
+
+
+@pytest.fixture
+def place(cache):
+    """A model whose download from the Hub was interrupted, beside one that is whole."""
+    place = Place(folder=cache / "models" / ("0" * 64))
+    kept = place.scratch / ".cache/huggingface/download"
+    kept.mkdir(parents=True)
+    (kept / "model.gguf.abc.incomplete").write_bytes(b"x" * 3_000_000)
+    place.partial.write_bytes(b"x" * 1_000_000)
+    place.file.write_bytes(b"whole")
+    (place.folder / "lock").touch()
+    return place
+
+
+def test_half_made_downloads_are_removed_whole(place, capsys):
+    clean_up()
+    assert not place.partial.exists()
+    assert not place.scratch.exists()
+    assert place.file.read_bytes() == b"whole"
+    assert "2 removed, 3.8 MiB" in capsys.readouterr().out
+
+
+def test_a_download_that_another_start_is_at_is_left_alone(place, capsys):
+    with locked(place, name="m", say=print):
+        clean_up()
+    assert place.partial.exists()
+    assert list(place.scratch.rglob("*.incomplete"))
+    assert "1 left alone" in capsys.readouterr().out
+
+
+def test_without_a_cache_there_is_nothing_to_remove(cache, capsys):
+    clean_up()
+    assert "0 removed" in capsys.readouterr().out
 
 
 def test_another_program_with_the_number_of_a_dead_engine_is_left_alone(paths, started, capsys):
