@@ -56,6 +56,15 @@ def test_a_pulled_image_is_known_by_digest_build_and_options(image_store, tmp_pa
     assert not facts.simulated
 
 
+def test_a_build_that_could_not_be_asked_for_is_asked_for_again(image_store, tmp_path: Path) -> None:
+    class Away(Probe):
+        def __call__(self, image_id: str, argv: tuple[str, ...]) -> tuple[int | None, str, str]:
+            return (None, "", "the engine went away") if argv[1] == "--version" else super().__call__(image_id, argv)
+
+    assert prepare(OFFICIAL, image_store, Away(), tmp_path).build_number is None
+    assert prepare(OFFICIAL, image_store, Probe(), tmp_path).build_number == 11312
+
+
 def test_it_is_asked_once_by_content(image_store, tmp_path: Path) -> None:
     probe = Probe()
     first = prepare(OFFICIAL, image_store, probe, tmp_path)
