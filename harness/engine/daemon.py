@@ -132,8 +132,8 @@ class Daemon:
         Raises:
             EngineError: it died or does not answer in time; with the end of its log and what to do about it.
         """
-        self.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.paths.data.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_folder(self.paths.run, mode=0o700)
+        make_folder(self.paths.data, mode=0o711)
         if self._is_alive(self.paths.pid_file, self.paths.socket):
             return self._wait(None)
         containerd = self.paths.run / "docker/containerd"
@@ -212,6 +212,22 @@ class Daemon:
                 continue  # it ended meanwhile, or the kernel keeps it
         controllers = (self.cgroups / "cgroup.controllers").read_text().split()
         (self.cgroups / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
+
+
+def make_folder(folder: Path, *, mode: int) -> None:
+    """Make a folder of our engine.
+
+    Raises:
+        EngineError: it cannot be made, as in a container whose root is read-only.
+    """
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(
+            f"no container engine can be started here: this folder of it cannot be made ({error.strerror})",
+            where=str(folder),
+            remedy="make it writable, or set DOCKER_HOST to an engine that runs; docs/engine.md says what lies where",
+        ) from error
 
 
 def running_process(paths: EnginePaths, *, processes: Path = Path("/proc")) -> int | None:
