@@ -239,6 +239,25 @@ def test_a_claimed_gigabyte_takes_no_memory(tmp_path: Path) -> None:
     assert peak < 4 << 20
 
 
+def test_texts_in_the_holes_of_a_file_take_bounded_memory(tmp_path: Path) -> None:
+    import tracemalloc
+
+    path, length = tmp_path / "m.gguf", 16 << 20
+    with path.open("wb") as file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 11) + ARCHITECTURE)
+        for index in range(10):
+            # One character outside of the basic plane makes Python keep four bytes for each of the others.
+            file.write(text(f"k{index}") + struct.pack("<IQ", 8, length) + "\U0001f600".encode())
+            file.seek(length - 4, os.SEEK_CUR)
+        file.truncate()
+    tracemalloc.start()
+    with pytest.raises(GgufError, match="texts longer than 32 MiB in all"):
+        read_header(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 256 << 20
+
+
 @pytest.mark.parametrize("cut", [1, 8, 40, 200, 1000])
 def test_truncated_at_any_place(good: Path, cut: int) -> None:
     os.truncate(good, good.stat().st_size - cut)
