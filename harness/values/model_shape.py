@@ -103,7 +103,7 @@ class ModelShape:
 
     @property
     def weight_bytes(self) -> int:
-        """Of all tensors in the file."""
+        """Of all tensors that are loaded."""
         layers = sum(block.count * block.weight_bytes for block in self.blocks)
         output = 0 if self.tied else self.output_bytes
         return layers + self.embedding_bytes + output + self.other_bytes

@@ -326,6 +326,24 @@ def test_a_token_reads_the_experts_that_it_uses() -> None:
     assert unknown.bytes_per_token is None
 
 
+def test_blocks_that_only_predict_further_tokens_are_not_loaded() -> None:
+    model = weights(
+        output__weight=70, blk__0__ffn_up__weight=5, blk__1__ffn_up__weight=7, blk__1__nextn__embed__weight=900
+    )
+    assert model.bytes_per_token == 70 + 5 + 7 + 900
+    metadata = {
+        "general.architecture": "a", "a.block_count": 2, "a.nextn_predict_layers": 1, "a.embedding_length": 64,
+        "a.attention.head_count": 8, "a.attention.head_count_kv": (2, 8),
+    }  # fmt: skip
+    trunk = replace(model, metadata=metadata)
+    assert trunk.bytes_per_token == 70 + 5
+    assert trunk.cache_values("key") == 2 * 8
+    assert replace(model, metadata=metadata | {"a.attention.head_count_kv": 2}).cache_values("key") == 2 * 8
+    assert trunk.n_params == model.n_params  # llama.cpp counts all of the file
+    for odd in (0, 2, 3, -1, True):
+        assert replace(model, metadata=metadata | {"a.nextn_predict_layers": odd}).unused_layers == range(0)
+
+
 LAYERS = {"general.architecture": "a", "a.block_count": 4, "a.embedding_length": 64, "a.attention.head_count": 8}
 
 
