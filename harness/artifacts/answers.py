@@ -34,7 +34,7 @@ class Answers:
 
 def known_answers(image_id: str, binary_dir: str, cache: Path) -> Answers | None:
     """What an image said when it was asked; None where it never was, or what is kept cannot be read."""
-    return _read(_path_of(image_id, binary_dir, cache))
+    return _read(kept_as(image_id, binary_dir, cache, what="json"))
 
 
 def ask(image_id: str, source: ImageSource, ref: str, *, probe: Probe, cache: Path) -> Answers:
@@ -43,7 +43,7 @@ def ask(image_id: str, source: ImageSource, ref: str, *, probe: Probe, cache: Pa
     Raises:
         ArtifactError: it has no llama-bench that runs here.
     """
-    path = _path_of(image_id, source.binary_dir, cache)
+    path = kept_as(image_id, source.binary_dir, cache, what="json")
     known = _read(path)
     if known is not None:
         return known
@@ -55,14 +55,21 @@ def ask(image_id: str, source: ImageSource, ref: str, *, probe: Probe, cache: Pa
     number: int | None = None
     commit: str | None = None
     if "--version" in flags:
-        _, stdout, stderr = probe(image_id, (program, "--version"))
+        code, stdout, stderr = probe(image_id, (program, "--version"))
         number, commit = parse_version(f"{stderr}\n{stdout}")
     answers = Answers(flags=flags, build_number=number, build_commit=commit)
-    _write(path, answers)
+    if ended_itself(code):
+        _write(path, answers)
     return answers
 
 
-_SIGILL = 132
+def ended_itself(code: int | None) -> bool:
+    """Whether a program said all that it had to say: not where an engine went away, or it was ended by a signal."""
+    return code is not None and code < _SIGNALLED
+
+
+_SIGNALLED = 128
+_SIGILL = _SIGNALLED + 4
 
 
 def _no_bench(code: int | None, words: str, program: str, ref: str) -> ArtifactError:
@@ -87,9 +94,14 @@ def _no_bench(code: int | None, words: str, program: str, ref: str) -> ArtifactE
     return ArtifactError(what, reason=Reason.IMAGE, where=ref, remedy=remedy)
 
 
-def _path_of(image_id: str, binary_dir: str, cache: Path) -> Path:
+def kept_as(image_id: str, binary_dir: str, cache: Path, *, what: str) -> Path:
+    """Where something is kept about the programs in a folder of an image; one image can hold several builds.
+
+    Args:
+        what: the end of the file's name.
+    """
     where = hashlib.sha256(binary_dir.encode()).hexdigest()[:8]
-    return cache / "images" / f"{image_id.removeprefix('sha256:')}-{where}.json"
+    return cache / "images" / f"{image_id.removeprefix('sha256:')}-{where}.{what}"
 
 
 def _read(path: Path) -> Answers | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +25,9 @@ INCLUDED = ("ca-certificates", "libgomp1", "libstdc++6")
 REGISTRY_SILENCE_S = 20.0
 NEEDED_BYTES = 1_000_000_000
 """mmdebstrap's working folder, the tar and the image: 0.13 GB each when finished, more on the way."""
-_TIMEOUT_S = 1800
+TIMEOUT_S = 1800.0
+"""For mmdebstrap, and for each apt-get."""
+_TERM_S = 5.0
 _EXPIRED = "is expired"
 _ANY_DATE = '--aptopt=Acquire::Check-Valid-Until "false"'
 """Lists of a suite that is still in the making are valid for a week, and a mirror can be further behind. They are
@@ -46,16 +51,31 @@ def _run_lines(command: Sequence[str], on_line: Callable[[str], None]) -> int:
         text=True,
         errors="backslashreplace",
         env=environment,
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        deadline = threading.Timer(_TIMEOUT_S, process.kill)
+        deadline = threading.Timer(TIMEOUT_S, _end_all, (process.pid,))
         deadline.start()
         try:
             for line in process.stdout:
                 on_line(line.rstrip("\n"))
             return process.wait()
+        except BaseException:
+            _end_all(process.pid)
+            raise
         finally:
             deadline.cancel()
+
+
+def _end_all(group: int) -> None:
+    """End a program with all that it started: whoever of them is left holds its output open, and is waited for."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGTERM)
+        ends = time.monotonic() + _TERM_S
+        while time.monotonic() < ends:
+            time.sleep(0.05)
+            os.killpg(group, 0)
+        os.killpg(group, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

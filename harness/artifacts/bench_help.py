@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 _OPTION = r"-{1,2}[A-Za-z][A-Za-z0-9_-]*"
 _LINE = re.compile(rf"^\s{{1,8}}({_OPTION}(?:(?:,\s*|\s){_OPTION})*)(?: (\S.*))?(?:\s.*)?$")
-_DIGITS = r"([0-9]+)"
+_DIGITS = r"([0-9]{1,9})"
 _COMMIT = r"([0-9a-f]{7,40})"
 _VERSIONS = (
     re.compile(rf"\(build {_DIGITS}, commit {_COMMIT}\)"),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from harness.artifacts.answers import kept_as
 from harness.artifacts.hashing import replace_file
 from harness.values.protocols import ImageStore, ImageStoreError
 
@@ -78,8 +79,7 @@ def image_binaries(image: str, folder: str, *, store: ImageStore, cache: Path) -
     Raises:
         EngineError: the engine went away.
     """
-    where = hashlib.sha256(folder.encode()).hexdigest()[:8]
-    path = cache / "images" / f"{image.removeprefix('sha256:')}-{where}.binaries.json"
+    path = kept_as(image, folder, cache, what="binaries.json")
     known = _read(path)
     if known:
         return known

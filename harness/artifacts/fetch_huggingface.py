@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from harness.artifacts.disk_trouble import disk_trouble
 from harness.artifacts.hashing import Progress, Say
-from harness.artifacts.model_shelf import Place, disk_trouble, require_space
+from harness.artifacts.model_shelf import Place, require_space
 from harness.errors import ArtifactError, InputError
 from harness.values.failure import Reason
 from harness.values.matrix import ModelSource
@@ -59,7 +60,7 @@ def fetch_huggingface(source: ModelSource, place: Place, *, say: Say, progress: 
     revision = source.revision or None
     size: int | None = None
     try:
-        with disk_trouble(place.folder, name=source.name):
+        with disk_trouble(place.folder, where=f"model {source.name}"):
             url = hub.hf_hub_url(source.repo, source.filename, revision=revision)
             promised = hub.get_hf_file_metadata(url, timeout=_TIMEOUT_S)
             _compare(source, promised.etag)
@@ -67,7 +68,7 @@ def fetch_huggingface(source: ModelSource, place: Place, *, say: Say, progress: 
             if size is not None:
                 require_space(place.folder, size, name=source.name)
         say(f"model {source.name}: fetching {source.filename} of {source.repo}")
-        with disk_trouble(place.folder, name=source.name, needed_bytes=size):
+        with disk_trouble(place.folder, where=f"model {source.name}", needed_bytes=size):
             fetched = hub.hf_hub_download(
                 source.repo,
                 source.filename,

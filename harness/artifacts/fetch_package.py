@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from harness.artifacts.disk_trouble import no_space
 from harness.artifacts.hashing import Progress, Say
-from harness.artifacts.model_shelf import Place, no_space, require_space
+from harness.artifacts.model_shelf import Place, require_space
 from harness.errors import ArtifactError, InputError, MachineError
 from harness.values.failure import Reason
 from harness.values.matrix import ModelSource
@@ -90,7 +91,7 @@ def _refusal(
             remedy="check the hash; if it is right, the package was replaced and must not be used",
         )
     if "No space left on device" in said:
-        return no_space(folder, name=source.name)
+        return no_space(folder, where=where)
     if "No module named pip" in said:
         return ArtifactError(
             "pip is not installed beside this Python",

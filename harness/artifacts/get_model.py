@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harness.artifacts.disk_trouble import disk_trouble
 from harness.artifacts.fetch_huggingface import fetch_huggingface
 from harness.artifacts.fetch_package import fetch_package
 from harness.artifacts.hashing import HashCache, Progress, Say
-from harness.artifacts.model_shelf import Place, clear, disk_trouble, put_in_place, require_space
+from harness.artifacts.model_shelf import Place, clear, put_in_place, require_space
 from harness.artifacts.synthetic_recipe import SyntheticRecipe
 from harness.errors import ArtifactError, InputError
 from harness.values.failure import Reason
@@ -38,7 +39,7 @@ class Getter:
             return actual
         again = "made" if self.recipe else "fetched"
         self.say(f"model {self.source.name}: its file in the cache is not what it was, so it is {again} again")
-        with disk_trouble(self.place.folder, name=self.source.name):
+        with disk_trouble(self.place.folder, where=f"model {self.source.name}"):
             self.place.file.unlink()
         return None
 
@@ -52,7 +53,7 @@ class Getter:
                 remedy="start again without the offline option",
             )
         needed = self.recipe.size_bytes if self.recipe else None
-        with disk_trouble(self.place.folder, name=self.source.name, needed_bytes=needed):
+        with disk_trouble(self.place.folder, where=f"model {self.source.name}", needed_bytes=needed):
             clear(self.place)
             self._write()
             actual = self.hashes.sha256(self.place.partial, progress=self.progress)

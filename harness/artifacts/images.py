@@ -19,6 +19,7 @@ from harness.artifacts.build import (
     present_build,
 )
 from harness.artifacts.build_log import Progress
+from harness.artifacts.disk_trouble import disk_trouble
 from harness.artifacts.dockerfile import check_architectures, read_dockerfile
 from harness.artifacts.pins import read_source
 from harness.artifacts.pull import digest_of, ensure_pulled, parse_reference
@@ -108,34 +109,35 @@ def prepare_image(
         InputError: unknown build, malformed reference, a source that is not the pinned one, or a locked image that is
             not here.
         ArtifactError: it cannot be had, or has no llama-bench that runs.
-        MachineError: not enough disk space.
+        MachineError: not enough disk space, or the cache cannot be written.
     """
     check_image_source(source, images=images)
-    ref = source.origin
-    described: Mapping[str, object] | None
-    if source.image_id:
-        described = _as_locked(source, ref, store)
-    elif source.build:
-        recipe = ensure_built(
-            source.build,
-            images=images,
-            store=store,
-            cache=cache,
-            say=say,
-            progress=progress,
-            llama_source=source.llama_source,
-            architectures=source.architectures,
-            host=host,
-            may_install=may_install,
-        )
-        described = store.inspect(recipe.tag)
-    else:
-        described = ensure_pulled(
-            source.ref, digest=source.digest, store=store, say=say, progress=progress, sleep=sleep
-        )
-    if described is None:
-        raise ArtifactError("the engine lost it right after it was built", reason=Reason.IMAGE, where=ref)
-    return _facts(source, ref, described, ask(str(described["Id"]), source, ref, probe=probe, cache=cache))
+    with disk_trouble(cache, where=f"image {source.name}"):
+        ref = source.origin
+        described: Mapping[str, object] | None
+        if source.image_id:
+            described = _as_locked(source, ref, store)
+        elif source.build:
+            recipe = ensure_built(
+                source.build,
+                images=images,
+                store=store,
+                cache=cache,
+                say=say,
+                progress=progress,
+                llama_source=source.llama_source,
+                architectures=source.architectures,
+                host=host,
+                may_install=may_install,
+            )
+            described = store.inspect(recipe.tag)
+        else:
+            described = ensure_pulled(
+                source.ref, digest=source.digest, store=store, say=say, progress=progress, sleep=sleep
+            )
+        if described is None:
+            raise ArtifactError("the engine lost it right after it was built", reason=Reason.IMAGE, where=ref)
+        return _facts(source, ref, described, ask(str(described["Id"]), source, ref, probe=probe, cache=cache))
 
 
 def _as_locked(source: ImageSource, ref: str, store: ImageStore) -> Mapping[str, object]:

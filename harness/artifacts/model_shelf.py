@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -12,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.artifacts.disk_trouble import disk_trouble, mib
 from harness.artifacts.hashing import Say
 from harness.errors import MachineError
 
 MODELS_FOLDER = "models"
 _LOCK_POLL_S = 0.2
 _RESERVE_BYTES = 64 << 20
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +68,7 @@ def locked(place: Place, *, name: str, say: Say) -> Iterator[None]:
     Raises:
         MachineError: the cache folder cannot be written.
     """
-    with disk_trouble(place.folder, name=name):
+    with disk_trouble(place.folder, where=f"model {name}"):
         place.folder.mkdir(parents=True, exist_ok=True)
         lock = (place.folder / "lock").open("ab")
     with lock:
@@ -84,6 +83,29 @@ def locked(place: Place, *, name: str, say: Say) -> Iterator[None]:
                     told = True
                 time.sleep(_LOCK_POLL_S)
         yield
+
+
+@contextmanager
+def held(place: Place) -> Iterator[bool]:
+    """Hold the place where nobody else does; whether it is held. Waits for nobody."""
+    try:
+        lock = (place.folder / "lock").open("ab")
+    except OSError:
+        yield False
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+def unfinished(place: Place) -> tuple[Path, ...]:
+    """The files of a download that did not end, with what the Hub's library keeps to continue it."""
+    files = [place.partial, *place.scratch.rglob("*")]
+    return tuple(path for path in files if path.is_file() or path.is_symlink())
 
 
 def put_in_place(place: Place) -> None:
@@ -108,47 +130,12 @@ def require_space(folder: Path, n_bytes: int, *, name: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < n_bytes + _RESERVE_BYTES:
         raise MachineError(
-            f"needs {_mib(n_bytes + _RESERVE_BYTES)} MiB in {folder}, where {_mib(free)} MiB are free",
+            f"needs {mib(n_bytes + _RESERVE_BYTES)} MiB in {folder}, where {mib(free)} MiB are free",
             where=f"model {name}",
             remedy="free space there, or set XDG_CACHE_HOME to a folder on a larger disk",
         )
 
 
-@contextmanager
-def disk_trouble(folder: Path, *, name: str, needed_bytes: int | None = None) -> Iterator[None]:
-    """Tell of a full or forbidden disk as what it is.
-
-    Raises:
-        MachineError: in place of the OSError that says so; other errors pass.
-    """
-    try:
-        yield
-    except OSError as error:
-        needed = f"; the model needs {_mib(needed_bytes)} MiB in all" if needed_bytes else ""
-        if error.errno in _NO_SPACE:
-            raise no_space(folder, name=name, needed=needed) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise MachineError(
-                f"{folder} cannot be written: {error.strerror}",
-                where=f"model {name}",
-                remedy="make the cache folder writable, or set XDG_CACHE_HOME to another one",
-            ) from error
-        raise
-
-
-def no_space(folder: Path, *, name: str, needed: str = "") -> MachineError:
-    """The error for a disk that became full."""
-    return MachineError(
-        f"no space left in {folder}{needed}",
-        where=f"model {name}",
-        remedy="free space there, or set XDG_CACHE_HOME to a folder on a larger disk",
-    )
-
-
 def clear(place: Place) -> None:
     """Remove what an interrupted start left; keeps a whole model, and a download that can be continued."""
     place.partial.unlink(missing_ok=True)
-
-
-def _mib(n_bytes: int) -> int:
-    return -(-n_bytes // (1 << 20))

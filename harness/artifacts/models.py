@@ -172,6 +172,8 @@ def _require_hash(source: ModelSource, actual: str, *, found: str) -> None:
 def _facts(
     source: ModelSource, recipe: SyntheticRecipe | None, *, path: Path, sha256: str, tensors: str, header: GgufHeader
 ) -> ModelFacts:
+    shape = _shape(header)
+    cache = shape.cache_values if shape is not None and shape.has_states else None
     return ModelFacts(
         name=source.name,
         title=source.title or source.name,
@@ -186,14 +188,14 @@ def _facts(
         bytes_per_token=header.bytes_per_token,
         weights_multiplied=header.weights_multiplied,
         output_weights=header.output_weights,
-        cache_k=header.cache_values("key"),
-        cache_v=header.cache_values("value"),
+        cache_k=cache[0] if cache else header.cache_values("key"),
+        cache_v=cache[1] if cache else header.cache_values("value"),
         attention_window=header.attention_window,
         n_params=header.n_params,
         n_layers=header.n_layers,
         context_length=header.context_length,
         licence=source.licence,
-        shape=_shape(header),
+        shape=shape,
     )
 
 

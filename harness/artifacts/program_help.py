@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.artifacts.answers import Probe
+from harness.artifacts.answers import Probe, ended_itself, kept_as
 from harness.artifacts.bench_help import parse_version
 from harness.values.facts import build_words
 
@@ -58,7 +58,7 @@ def ask_program(image_id: str, binary_dir: str, program: str, *, probe: Probe, c
         probe: runs it in a closed container.
         cache: the harness's cache folder.
     """
-    path = cache / "images" / f"{image_id.removeprefix('sha256:')}-{program}.json"
+    path = kept_as(image_id, binary_dir, cache, what=f"{program}.json")
     known = _read(path)
     if known is not None:
         return known
@@ -69,10 +69,12 @@ def ask_program(image_id: str, binary_dir: str, program: str, *, probe: Probe, c
         return ProgramAnswers(flags={})
     build = None
     if "--version" in flags:
-        _, stdout, stderr = probe(image_id, (called, "--version"))
+        code, stdout, stderr = probe(image_id, (called, "--version"))
         number, commit = parse_version(f"{stderr}\n{stdout}")
         build = build_words(number, commit)
     answers = ProgramAnswers(flags=flags, build=build)
+    if not ended_itself(code):
+        return answers
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".help-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -138,11 +138,16 @@ def ensure_pulled(
 def digest_of(described: Mapping[str, object], ref: str) -> str | None:
     """The repository digest under which a present image was pulled; None where it came from no registry."""
     reference = parse_reference(ref)
-    name = reference.repository.removeprefix("docker.io/").removeprefix("library/")
-    known = [digest for digest in _digests(described) if digest.partition("@")[0] == name]
+    name = _short(reference.repository)
+    known = [digest for digest in _digests(described) if _short(digest.partition("@")[0]) == name]
     exact = [digest for digest in known if reference.digest and digest.endswith(reference.digest)]
     chosen = exact or known
     return chosen[0].partition("@")[2] if chosen else None
+
+
+def _short(repository: str) -> str:
+    """A repository without what Docker leaves out of its name and Podman writes into it."""
+    return repository.removeprefix("docker.io/").removeprefix("library/")
 
 
 def _digests(described: Mapping[str, object]) -> list[str]:

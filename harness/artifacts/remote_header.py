@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -24,6 +25,8 @@ FIRST_BYTES = 1 << 20
 """What is asked for at first; vocabularies of 32,000 tokens fit into it."""
 MOST_BYTES = 128 << 20
 """Of one header: the largest known vocabularies take about 20 MiB."""
+DEADLINE_S = 600.0
+"""Of a header as a whole: a server that sends a byte now and then does not hold us for ever."""
 _TIMEOUT_S = 20.0
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _PARTIAL = 206
@@ -45,12 +48,15 @@ def remote_header(source: ModelSource) -> GgufHeader:
         source.repo, source.filename, revision=source.revision or None, endpoint=os.environ.get("HF_ENDPOINT")
     )
     session, headers = hub.get_session(), build_hf_headers()
+    ends = time.monotonic() + DEADLINE_S
 
     def fetch(begin: int, end: int) -> tuple[bytes, int]:
+        if time.monotonic() > ends:
+            raise _too_slow(source)
         wanted = {**headers, "Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
         with session.stream("GET", url, headers=wanted, follow_redirects=True, timeout=_TIMEOUT_S) as answer:
             answer.raise_for_status()
-            return _part(answer, begin, end, source)
+            return _part(answer, begin, end, source, ends)
 
     try:
         file = RangedFile(fetch)
@@ -80,7 +86,7 @@ def repository_files(repo: str, *, revision: str = "") -> tuple[str, ...]:
     return tuple(sorted(file for file in files if file.endswith(".gguf")))
 
 
-def _part(answer: Any, begin: int, end: int, source: ModelSource) -> tuple[bytes, int]:
+def _part(answer: Any, begin: int, end: int, source: ModelSource, ends: float) -> tuple[bytes, int]:
     """What was asked for of an answer, and the size of the whole file."""
     match = _RANGE.fullmatch(answer.headers.get("content-range", ""))
     if answer.status_code != _PARTIAL or match is None or int(match[1]) != begin:
@@ -91,9 +97,20 @@ def _part(answer: Any, begin: int, end: int, source: ModelSource) -> tuple[bytes
         data += piece
         if len(data) >= wanted:
             break
-    if len(data) < wanted:
+        if time.monotonic() > ends:
+            raise _too_slow(source)
+    if len(data) < wanted or wanted <= 0:
         raise _no_ranges(source)
     return bytes(data[:wanted]), int(match[3])
+
+
+def _too_slow(source: ModelSource) -> ArtifactError:
+    return ArtifactError(
+        f"the header of {source.filename} did not come within {DEADLINE_S:.0f} s",
+        reason=Reason.MODEL,
+        where=f"model {source.name}",
+        remedy="try again later, or fetch the file and name it",
+    )
 
 
 def _no_ranges(source: ModelSource) -> ArtifactError:

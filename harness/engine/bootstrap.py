@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.engine.daemon import Daemon, EnginePaths, Say, find_dockerd, root_path
+from harness.engine.daemon import Daemon, EnginePaths, Say, find_dockerd, make_folder, root_path
 from harness.engine.discovery import Endpoint, Probe, find_engine, ping, usual_places
 from harness.errors import EngineError
 
@@ -145,7 +145,7 @@ def _is_debian(os_release: Path) -> bool:
 @contextmanager
 def _lock(path: Path, say: Say, limit_s: float) -> Iterator[None]:
     """Hold the lock of the engine's bootstrap; the kernel releases it when the process ends, however it does."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent, mode=0o700)
     with path.open("ab") as file:
         deadline = time.monotonic() + limit_s
         told = False

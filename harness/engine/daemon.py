@@ -132,8 +132,8 @@ class Daemon:
         Raises:
             EngineError: it died or does not answer in time; with the end of its log and what to do about it.
         """
-        self.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.paths.data.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_folder(self.paths.run, mode=0o700)
+        make_folder(self.paths.data, mode=0o711)
         if self._is_alive(self.paths.pid_file, self.paths.socket):
             return self._wait(None)
         containerd = self.paths.run / "docker/containerd"
@@ -151,12 +151,7 @@ class Daemon:
         Engine and containerd believe any process with that number to be theirs, and do not start then: another
         program that got the number meanwhile, or their own zombie where the init process does not reap.
         """
-        try:
-            pid = int(pid_file.read_text())
-            arguments = (self.processes / str(pid) / "cmdline").read_bytes()
-        except (OSError, ValueError):
-            arguments = b""  # no such file or process, or no number in it
-        if str(argument).encode() in arguments:
+        if _process_of(pid_file, argument, self.processes) is not None:
             return True
         pid_file.unlink(missing_ok=True)
         return False
@@ -217,6 +212,37 @@ class Daemon:
                 continue  # it ended meanwhile, or the kernel keeps it
         controllers = (self.cgroups / "cgroup.controllers").read_text().split()
         (self.cgroups / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
+
+
+def make_folder(folder: Path, *, mode: int) -> None:
+    """Make a folder of our engine.
+
+    Raises:
+        EngineError: it cannot be made, as in a container whose root is read-only.
+    """
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(
+            f"no container engine can be started here: this folder of it cannot be made ({error.strerror})",
+            where=str(folder),
+            remedy="make it writable, or set DOCKER_HOST to an engine that runs; docs/engine.md says what lies where",
+        ) from error
+
+
+def running_process(paths: EnginePaths, *, processes: Path = Path("/proc")) -> int | None:
+    """The process of our engine; None where none runs, whatever its pid file says."""
+    return _process_of(paths.pid_file, paths.socket, processes)
+
+
+def _process_of(pid_file: Path, argument: Path, processes: Path) -> int | None:
+    """The process that a pid file names, if `argument` stands on its command line."""
+    try:
+        pid = int(pid_file.read_text())
+        arguments = (processes / str(pid) / "cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None  # no such file or process, or no number in it
+    return pid if str(argument).encode() in arguments else None
 
 
 def _mount_cgroups(folder: Path) -> None:

@@ -177,9 +177,13 @@ class DockerImageStore:
         """See `ImageStore.free_bytes`. None for an engine on another machine or in a virtual one."""
         with _described_or_engine_error("the engine itself"), self._asking(ANSWER_S):
             folder = Path(str(self._client.info().get("DockerRootDir") or "/nonexistent"))
-        if not self._client.base_url.startswith(("http+docker://localhost", "http+unix:")) or not folder.is_dir():
+        if not self._client.base_url.startswith(("http+docker://localhost", "http+unix:")):
             return None
-        return shutil.disk_usage(folder).free
+        try:
+            return shutil.disk_usage(folder).free
+        except OSError:
+            # Of a virtual machine it is not here; of an engine with other user ids it is closed to this user.
+            return None
 
     def remove_own(self) -> tuple[str, ...]:
         """Remove the images that were made here, with what their builds left in the cache; the names removed.

@@ -7,7 +7,8 @@ import shutil
 import signal
 from pathlib import Path
 
-from harness.engine.daemon import EnginePaths
+from harness.artifacts.model_shelf import MODELS_FOLDER, Place, held, unfinished
+from harness.engine.daemon import EnginePaths, running_process
 from harness.engine.discovery import find_engine
 from harness.engine.docker_engine import DockerEngine
 from harness.engine.image_store import DockerImageStore
@@ -60,11 +61,34 @@ def _images(host: str, display: Display) -> None:
 
 
 def _partials(cache: Path, display: Display) -> None:
-    partials = [path for path in cache.rglob("*.partial*") if path.is_file()] if cache.is_dir() else []
-    freed = sum(path.stat().st_size for path in partials)
-    for path in partials:
-        path.unlink(missing_ok=True)
-    display.say(f"half-made downloads: {len(partials)} removed, {size(freed)}")
+    models = [Place(folder=lock.parent) for lock in sorted((cache / MODELS_FOLDER).glob("*/lock"))]
+    # Beside the models: what was about to get its name when its writer was killed.
+    removed = [_remove(path) for path in cache.rglob("*.partial*") if path.is_file() and not _of(path, models)]
+    busy = 0
+    for place in models:
+        # Fetching holds no lock of the machine: another start may be at it right now.
+        with held(place) as free:
+            if free:
+                removed += [_remove(path) for path in unfinished(place)]
+                shutil.rmtree(place.scratch, ignore_errors=True)
+            else:
+                busy += 1
+    text = f"half-made downloads: {len(removed)} removed, {size(sum(removed))}"
+    display.say(text + (f"; {busy} left alone, which another harness is fetching" if busy else ""))
+
+
+def _of(path: Path, models: list[Place]) -> bool:
+    return any(path.is_relative_to(place.folder) for place in models)
+
+
+def _remove(path: Path) -> int:
+    """Remove a file; how many bytes it had. 0 where it went by itself meanwhile."""
+    try:
+        freed = path.lstat().st_size
+        path.unlink()
+    except FileNotFoundError:
+        return 0
+    return freed
 
 
 def _whole_cache(cache: Path, display: Display) -> None:
@@ -74,11 +98,14 @@ def _whole_cache(cache: Path, display: Display) -> None:
 
 
 def _engine(display: Display) -> None:
-    pid_file = EnginePaths().pid_file
-    try:
-        pid = int(pid_file.read_text())
-        os.kill(pid, signal.SIGTERM)
-    except (OSError, ValueError):
+    # A pid file outlives an engine that was killed, and its number may be another program's by now.
+    pid = running_process(EnginePaths())
+    if pid is None:
         display.say("engine: none of ours is running")
+        return
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except OSError as error:
+        display.say(f"engine: process {pid} cannot be stopped: {error.strerror}")
     else:
         display.say(f"engine: stopped (process {pid}); its images are kept")

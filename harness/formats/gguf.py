@@ -32,6 +32,9 @@ MAX_NAME_BYTES = 63
 MAX_DIMENSIONS = 4
 MAX_ELEMENTS = (1 << 63) - 1
 MAX_STRING_BYTES = 16 << 20
+MAX_TEXT_BYTES = 32 << 20
+"""Of all keys, names and texts together: they are kept, one character can take four bytes, and the bytes of a file with
+holes cost nobody a disk. Chat templates are the largest, with tens of kilobytes."""
 MAX_HEADER_BYTES = 512 << 20
 MAX_ARRAY_STRINGS = 4_000_000
 """Strings in all arrays together: each costs a step. Large vocabularies have about a million with their merges."""
@@ -127,6 +130,7 @@ class _Reader:
         self.end = min(size, MAX_HEADER_BYTES)
         self.position = 0
         self.strings = 0
+        self.text_bytes = 0
 
     def fail(self, what: str, *, remedy: str = "") -> GgufError:
         return GgufError(what, path=self.path, offset=self.position, remedy=remedy)
@@ -160,6 +164,9 @@ class _Reader:
         length = self.number("<Q", f"the length of {what}")
         if length > limit:
             raise self.fail(f"{what} claims {length} bytes; at most {limit} are accepted")
+        self.text_bytes += length
+        if self.text_bytes > MAX_TEXT_BYTES:
+            raise self.fail(f"{what} would make its texts longer than {MAX_TEXT_BYTES >> 20} MiB in all")
         data = self.read(length, what)
         try:
             return data.decode("utf-8", errors="strict" if strict else "replace")

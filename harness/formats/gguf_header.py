@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from harness.formats.gguf_types import FILE_TYPES
 _LOOKED_UP = ("per_layer_token_embd.", "position_embd.", "token_types.")
 """Embeddings that are never multiplied with: a token reads one row of them."""
 _EXPERTS = "_exps."
+_LAYER = re.compile(r"blk\.(\d{1,4})\.")
+_OTHER_USE = frozenset({"granite-switch"})
+"""Here the last block is counted as one that predicts further tokens, and computes each token all the same."""
 
 
 class GgufError(InputError):
@@ -108,6 +112,23 @@ class GgufHeader:
         return self._integer(f"{self.architecture}.block_count")
 
     @property
+    def unused_layers(self) -> range:
+        """The last blocks where they only predict further tokens: llama.cpp loads them for speculation alone."""
+        count, extra = self.n_layers, self._integer(self._key("nextn_predict_layers"))
+        if count is None or extra is None or not 0 < extra < count or self.architecture in _OTHER_USE:
+            return range(0)
+        return range(count - extra, count)
+
+    @property
+    def loaded_tensors(self) -> tuple[Tensor, ...]:
+        """All tensors but those of `unused_layers`."""
+        unused = self.unused_layers
+        if not unused:
+            return self.tensors
+        layers = ((tensor, _LAYER.match(tensor.name)) for tensor in self.tensors)
+        return tuple(tensor for tensor, layer in layers if layer is None or int(layer[1]) not in unused)
+
+    @property
     def context_length(self) -> int | None:
         """Tokens that the model was trained for."""
         return self._integer(f"{self.architecture}.context_length")
@@ -150,8 +171,10 @@ class GgufHeader:
         if self._key("attention.kv_lora_rank") in self.metadata or layers is None:
             return None
         kept = self.metadata.get(self._key("attention.head_count_kv"), heads)
+        known = not isinstance(kept, tuple) or len(kept) == layers
+        layers -= len(self.unused_layers)
         if isinstance(kept, tuple):
-            kept = sum(kept) if all(isinstance(n, int) for n in kept) and len(kept) == layers else None
+            kept = sum(kept[:layers]) if known and all(isinstance(n, int) for n in kept) else None
         elif isinstance(kept, int):
             kept *= layers
         width = self._integer(self._key(f"attention.{which}_length"))
@@ -171,7 +194,7 @@ class GgufHeader:
         """The sum of what a token alone uses; None where it uses experts and the header does not say how many."""
         tied = not any(tensor.name == "output.weight" for tensor in self.tensors)
         dense, experts = 0, 0
-        for tensor in self.tensors:
+        for tensor in self.loaded_tensors:
             if tensor.name.startswith(_LOOKED_UP) or (tensor.name == "token_embd.weight" and not tied):
                 continue
             if _EXPERTS in tensor.name:

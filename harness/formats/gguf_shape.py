@@ -110,9 +110,9 @@ def read_shape(header: GgufHeader) -> ModelShape:
         InputError: a number that everything else follows from is missing, or is one that no model has.
     """
     keys = _Keys(header)
-    n_layers = keys.needed("block_count", most=MOST_LAYERS)
+    n_layers = keys.needed("block_count", most=MOST_LAYERS) - len(header.unused_layers)
     n_embd = keys.needed("embedding_length")
-    layers, rest = _by_layer(header.tensors, n_layers)
+    layers, rest = _by_layer(header.loaded_tensors, n_layers)
     embedding = next((t for t in rest if t.name == "token_embd.weight"), None)
     output = next((t for t in rest if t.name == "output.weight"), None)
     looked_up = sum(t.size_bytes for t in rest if t.name.startswith(_LOOKED_UP))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.formats.strict_json import JsonError, loads
+
+MAX_BYTES = 16 * 1024
+MAX_DEPTH = 8
+"""Of a row: it is kept whole in the record, which has to be read again."""
 _TIMES = ("t_pp", "t_tg", "t")
+_MOST_TOKENS = 1 << 31
+_MOST_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +44,8 @@ def read(lines: Iterable[str]) -> tuple[BatchedRow, ...]:
         if not text.startswith("{"):
             continue
         try:
-            raw = json.loads(text)
-        except ValueError:
+            raw = loads(text, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+        except JsonError:
             continue
         if isinstance(raw, dict) and (row := _row(raw, index)):
             found.append(row)
@@ -50,9 +55,9 @@ def read(lines: Iterable[str]) -> tuple[BatchedRow, ...]:
 def _row(raw: Mapping[str, object], line: int) -> BatchedRow | None:
     counts = [raw.get(name) for name in ("pp", "tg", "pl")]
     times = [raw.get(name) for name in _TIMES]
-    if not all(isinstance(count, int) and count >= 0 for count in counts):
+    if not all(isinstance(count, int) and 0 <= count < _MOST_TOKENS for count in counts):
         return None
-    if not all(isinstance(time, (int, float)) and math.isfinite(time) and time > 0 for time in times):
+    if not all(isinstance(time, (int, float)) and 0 < time < _MOST_S for time in times):
         return None
     n_prompt, n_gen, n_parallel = (int(str(count)) for count in counts)
     t_pp, t_tg, t = (float(str(time)) for time in times)

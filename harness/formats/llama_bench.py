@@ -17,6 +17,7 @@ from typing import Any, cast
 import jsonschema
 from jsonschema.exceptions import best_match
 
+from harness.formats.strict_json import check_depth
 from harness.values.bench import BenchOutput, BenchRow
 
 SCHEMA_FILE = Path(__file__).with_name("llama_bench_row.schema.json")
@@ -24,6 +25,12 @@ SCHEMA_FILE = Path(__file__).with_name("llama_bench_row.schema.json")
 MAX_LINE_CHARS = 4 * 1024 * 1024
 MAX_NOISE_LINES = 50
 MAX_PROBLEMS = 50
+MAX_OTHER_CHARS = 16 * 1024
+"""Of a row without its samples. Rows are kept whole in records, and a record has to be read again."""
+MAX_DEPTH = 8
+_SAMPLES = ("samples_ns", "samples_ts")
+_INTEGERS = range(-(2**63), 2**64)
+_INTEGER_CHARS = 20
 _SHOWN_CHARS = 300
 
 # Text that only a row holds: a line with one of them that does not start like a row is a damaged row, not noise.
@@ -65,8 +72,9 @@ def _parsed(text: str) -> dict[str, Any]:
         raise ValueError(f"longer than {MAX_LINE_CHARS} characters")
     try:
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite, parse_int=int
+            text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
         )
+        check_depth(text, MAX_DEPTH)
         # Half of a surrogate pair is legal JSON, but no record could be written with it.
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -78,6 +86,8 @@ def _parsed(text: str) -> dict[str, Any]:
         raise ValueError("text with half of a surrogate pair") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 -- one error type for everything that lines can hold
+    if len(json.dumps({name: item for name, item in value.items() if name not in _SAMPLES})) > MAX_OTHER_CHARS:
+        raise ValueError(f"longer than {MAX_OTHER_CHARS} characters without its samples")
     return cast(dict[str, Any], value)
 
 
@@ -92,6 +102,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number")
+
+
+def _integer(text: str) -> int:
+    # llama-bench prints integers of 64 bits. A longer one would be too large for the arithmetic with it.
+    if len(text) > _INTEGER_CHARS or (value := int(text)) not in _INTEGERS:
+        raise ValueError(f"no integer of 64 bits: {_shortened(text)}")
+    return value
 
 
 def _finite(text: str) -> float:

@@ -28,12 +28,14 @@ _PCI = re.compile(r"([0-9a-f]{4,8}):([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])", re.IGNORE
 _FOUND = re.compile(r"_init: found \d+ (\S+) devices")
 _FOUND_DEVICE = re.compile(r"^\s*Device (\d+): (\S.*)$")
 _VULKAN_DEVICE = re.compile(r"^ggml_vulkan: (\d+) = (\S.*?) \| ")
-_OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
+_OFFLOADED = re.compile(r"offloaded (\d{1,9})/(\d{1,9}) layers to GPU")
 _BUFFER = re.compile(r": +(\S.*?) +(model|KV|RS|compute) buffer size += +([\d.]+) MiB")
 # Until the end of 2024 the word "model" was not there.
 _OLD_MODEL_BUFFER = re.compile(r"llm_load_tensors: +(\S+) +buffer size += +([\d.]+) MiB")
 _LOAD_BEGINS = re.compile(r"(?:load_tensors|llm_load_tensors): (?:loading model tensors|ggml ctx size)")
-_N_CTX = re.compile(r"\b(?:llama_context|llama_new_context_with_model|llama_init_from_model): +n_ctx += +(\d+)\s*$")
+_N_CTX = re.compile(
+    r"\b(?:llama_context|llama_new_context_with_model|llama_init_from_model): +n_ctx += +(\d{1,18})\s*$"
+)
 _FLASH_ATTN = re.compile(
     r"\b(?:llama_context|llama_new_context_with_model|llama_init_from_model): +flash_attn += +(\w+)\s*$"
 )
@@ -42,7 +44,7 @@ _FLASH_RESOLVED = re.compile(
     r"|Flash Attention .*(set to disabled)|flash_attn .*(forcing off)|(enabling) flash_attn"
 )
 _GRAPH_LINE = re.compile(r"\bgraph(?: \([^)]*\))?: nodes = |\bgraph splits = ")
-_SPLITS = re.compile(r"\bsplits += +(\d+)(?: / (\d+))?(?: \(with [^)]*\), (\d+))?")
+_SPLITS = re.compile(r"\bsplits += +(\d{1,18})(?: / (\d{1,18}))?(?: \(with [^)]*\), (\d{1,18}))?")
 
 _WARNINGS = re.compile(
     r"^warning: "  # llama-bench itself: asserts, debug build, sanitizer

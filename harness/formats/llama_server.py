@@ -11,6 +11,8 @@ MOST_BYTES = 4 * 1024 * 1024
 """Of one answer, or of one line of a stream: properties with a chat template are tens of kilobytes."""
 
 _COUNTER = re.compile(r"^llamacpp:([a-z_]+)(?:\{[^}]*\})? +([0-9.eE+-]+)\s*$")
+_MOST = 1 << 63
+_MOST_CHARS = 300
 _KEPT_TIMINGS = (
     "cache_n",
     "prompt_n",
@@ -29,21 +31,30 @@ def read_event(line: bytes) -> Mapping[str, object] | None:
     if not line.startswith(b"data:"):
         return None
     try:
-        found = json.loads(line[5:])
+        found = _parsed(line[5:])
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
 
 
+def read_object(body: bytes) -> Mapping[str, object]:
+    """The object that an answer is; an empty one where it is another value.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    found = _parsed(body)
+    return found if isinstance(found, dict) else {}
+
+
 def read_tokens(body: bytes) -> tuple[int, ...]:
     """What `/tokenize` answers; empty where it is no list of numbers."""
     try:
-        found = json.loads(body)
+        tokens = read_object(body).get("tokens")
     except ValueError:
         return ()
-    tokens = found.get("tokens") if isinstance(found, dict) else None
     numbers = tokens if isinstance(tokens, list) else []
-    return tuple(numbers) if all(isinstance(n, int) and not isinstance(n, bool) for n in numbers) else ()
+    return tuple(numbers) if all(type(n) is int and 0 <= n < _MOST for n in numbers) else ()
 
 
 def token_count(event: Mapping[str, object]) -> int:
@@ -74,7 +85,9 @@ def about(props: Mapping[str, object], models: Mapping[str, object]) -> dict[str
         "n_ctx": settings.get("n_ctx") if isinstance(settings, dict) else None,
         "n_vocab": meta.get("n_vocab") if isinstance(meta, dict) else None,
     }
-    return {name: value for name, value in found.items() if isinstance(value, (str, int)) and value != ""}
+    texts = {name: value[:_MOST_CHARS] for name, value in found.items() if isinstance(value, str) and value}
+    numbers = {name: value for name, value in found.items() if isinstance(value, int) and -_MOST <= value < _MOST}
+    return {**texts, **numbers}
 
 
 def counters(text: str) -> dict[str, float]:
@@ -91,7 +104,14 @@ def counters(text: str) -> dict[str, float]:
     return found
 
 
+def _parsed(text: bytes) -> object:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("the server's answer is nested too deeply") from None
+
+
 def _number(value: object) -> float | None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not -_MOST <= value < _MOST:
         return None
     return float(value)

@@ -51,7 +51,7 @@ def loads(text: str | bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise JsonError(f"byte {error.start} (0x{text[error.start]:02x}) is not UTF-8") from None
-    _check_depth(text, max_depth)
+    check_depth(text, max_depth)
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -61,7 +61,12 @@ def loads(text: str | bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX
     return value
 
 
-def _check_depth(text: str, max_depth: int) -> None:
+def check_depth(text: str, max_depth: int) -> None:
+    """Refuse what is nested too deeply before anything reads it.
+
+    Raises:
+        JsonError: it is.
+    """
     depth = 0
     for match in _BRACKETS.finditer(text):
         first = match.group()[0]

@@ -139,8 +139,7 @@ class ServerClient:
         found = []
         for path in ("/props", "/v1/models"):
             _, body = self._get(path, timeout_s=30.0)
-            value = json.loads(body)
-            found.append(value if isinstance(value, dict) else {})
+            found.append(llama_server.read_object(body))
         return llama_server.about(*found)
 
     def _tokenized(self) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.errors import InputError
@@ -155,6 +155,10 @@ def _manifest(value: Any) -> Manifest:
         raise ValueError("it has other fields than a manifest")
     files = tuple(_file(item) for item in value["files"])
     _once(file.path.casefold() for file in files)
+    folders = {str(folder) for file in files for folder in PurePosixPath(file.path.casefold()).parents}
+    names = (MANIFEST, SIGNATURE, *(file.path for file in files))
+    if both := next((name for name in names if name.casefold() in folders), None):
+        raise ValueError(f"{both!r} is a file in it, and a folder")
     reports = tuple(_report(item) for item in value["reports"])
     _once(report.name.casefold() for report in reports)
     return Manifest(

@@ -196,7 +196,7 @@ class ModelFacts:
         weights_multiplied: elements of the weights that a token is multiplied with, of experts those that it uses;
             output_weights: those of them that belong to the output matrix, which a prompt needs for its last token
             only. None where the header does not say, and in sessions of before they were noted: so with the next two.
-        cache_k, cache_v: values that one token leaves in the KV cache, in all layers.
+        cache_k, cache_v: values that one token leaves in the KV cache, in all layers that have one.
         attention_window: tokens beyond which some layers look at nothing; None where all look at everything.
         bytes_per_token: of weights that generating one token reads; None where the header does not say how many
             experts a token uses, and in records made before it was noted.

@@ -91,8 +91,19 @@ class ModelShape:
         return sum(block.count for block in self.blocks)
 
     @property
+    def has_states(self) -> bool:
+        """Whether some layers keep a state in the place of keys and values, or beside them."""
+        return any(block.recurrent for block in self.blocks)
+
+    @property
+    def cache_values(self) -> tuple[int, int]:
+        """Keys and values that one token leaves in the caches of all layers that have one."""
+        keys = sum(block.count * block.n_kv_heads * block.key_width for block in self.blocks)
+        return keys, sum(block.count * block.n_kv_heads * block.value_width for block in self.blocks)
+
+    @property
     def weight_bytes(self) -> int:
-        """Of all tensors in the file."""
+        """Of all tensors that are loaded."""
         layers = sum(block.count * block.weight_bytes for block in self.blocks)
         output = 0 if self.tied else self.output_bytes
         return layers + self.embedding_bytes + output + self.other_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,7 @@ def _model(row: KnownModel, hint: str) -> Finding:
 
 
 def _existing(path: Path) -> Path:
-    while not path.exists():
+    """The folder itself, or the nearest above it that this user can see."""
+    while not os.path.exists(path):  # noqa: PTH110 - `Path.exists` raises where a folder above is closed
         path = path.parent
     return path

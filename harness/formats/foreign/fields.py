@@ -9,7 +9,7 @@ from typing import Any
 
 MAX_TEXT = 2000
 _RATE = re.compile(r"(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?:\s*(?:±|\+/-)\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?))?")
-_TEST = re.compile(r"(?:pp ?(\d+))?\s*\+?\s*(?:tg ?(\d+))?(?:\s*@\s*d ?(\d+))?")
+_TEST = re.compile(r"(?:pp ?(\d+))? ?\+? ?(?:tg ?(\d+))?(?: ?@ ?d ?(\d+))?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) (MiB|GiB|M|B|K)")
 _UNITS = {"MiB": 1024**2, "GiB": 1024**3, "K": 1e3, "M": 1e6, "B": 1e9}
 _MOST_TOKENS = 10**9
@@ -64,7 +64,7 @@ def test(text: str) -> tuple[int, int, int]:
     Raises:
         FieldError: it is none.
     """
-    match = _TEST.fullmatch(text.strip())
+    match = _TEST.fullmatch(" ".join(text.split()))
     if match is None or not (match[1] or match[2]):
         raise FieldError(f"{text[:40]!r} is no test of llama-bench")
     return tokens(match[1] or "0"), tokens(match[2] or "0"), tokens(match[3] or "0")

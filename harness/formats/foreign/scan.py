@@ -24,13 +24,15 @@ _BUILD = re.compile(r"build: ([0-9A-Za-z]{1,64}|unknown) \((\d{1,9})\)(?! with )
 """As llama-bench prints it under its table. The other programs print `build: NUMBER (COMMIT) with COMPILER ...`."""
 _DEVICE = re.compile(r"\s*Device \d+: ([^,]{1,200}),")
 _VULKAN = re.compile(r"ggml_vulkan: \d+ = ([^|]{1,200}?)(?: \([^()|]*\))* \|")
-_CARD = re.compile(r"\|\s+\d+\s{2}([A-Za-z][^|]*?)\s+(?:On|Off)\s+\|")
+_CARD = re.compile(r"\|\s+\d+\s{2}([A-Za-z][^|]{0,100}?)\s{1,40}(?:On|Off)\s{1,40}\|")
 _CHIP = re.compile(r"ggml_metal_\w+: (?:GPU name:|found device:|picking default device:)\s+(\S[^,]*)")
 _BATCHED = re.compile(r"main: n_kv_max = .*")
 _PAIR = re.compile(r"(\w+) = (-?\w+)")
 _MODEL = re.compile(r"Model: \S*/([^/\s]+)/?\s*")
 _INSERT = re.compile(r"INSERT INTO \w+ \(([^)]{1,4000})\) VALUES \((.*)\);\s*", re.IGNORECASE)
-_FAILED = re.compile(r"(?:\w+: )?error: .*|.*\bfailed to (?:load|create|decode)\b.*|.*ErrorOutOf\w+Memory.*|.* error$")
+_FAILED = re.compile(
+    r"(?:\w+: )?error: .*|.*\bfailed to (?:load|create|decode)\b.*|.*ErrorOutOf\w{1,20}Memory.*|.* error$"
+)
 _CSV_HEADS = (("build_commit", "avg_ts"), ("device", "tg128"), ("build_commit", "test_time"))
 _NEW_RUN = re.compile(r".*(?:llama-bench |found \d+ \w+ devices?|Found \d+ \w+ devices?).*")
 
@@ -47,6 +49,8 @@ class _Scan:
     """Rows from here on are still without a build."""
     failure: str = ""
     attempts: int = 0
+    cut: bool = False
+    """A list has more results than are taken."""
 
     def refuse(self, line: int, reason: str) -> None:
         if len(self.refused) < MAX_REFUSED:
@@ -62,6 +66,9 @@ def read(text: str) -> Foreign:
     scan = _Scan(lines=text.replace("\r\n", "\n").split("\n"))
     while scan.at < len(scan.lines) and len(scan.rows) < MAX_ROWS:
         _step(scan)
+    more = scan.cut or any(line.strip() for line in scan.lines[scan.at :])
+    if len(scan.rows) >= MAX_ROWS and more:
+        scan.refused.insert(0, f"line {scan.at + 1}: {MAX_ROWS} results were read, and no more are taken from one text")
     if scan.failure and not scan.rows:
         scan.refused.insert(0, f"the program failed and printed no result: {scan.failure}")
     return Foreign(rows=tuple(scan.rows), refused=tuple(scan.refused))
@@ -158,13 +165,13 @@ _SPACE = re.compile(r"[\s,]*")
 
 def _json_values(scan: _Scan, text: str, first: int) -> int:
     """The objects of a list one by one, so that those before the program failed are not lost; where they end."""
-    decoder, at = json.JSONDecoder(), 0
+    decoder, line, counted = json.JSONDecoder(), first, 0
     listed = text.lstrip().startswith("[")
     at = text.index("[") + 1 if listed else 0
     found = False
-    while True:
+    while len(scan.rows) < MAX_ROWS:
         at = _SPACE.match(text, at).end()  # type: ignore[union-attr] # it matches nothing too
-        line = first + text.count("\n", 0, at)
+        line, counted = line + text.count("\n", counted, at), at
         if listed and text.startswith("]", at):
             return at + 1
         if not text.startswith("{", at):
@@ -180,7 +187,8 @@ def _json_values(scan: _Scan, text: str, first: int) -> int:
         found, at = True, end
         if not listed:
             return at
-    if listed:
+    scan.cut = len(scan.rows) >= MAX_ROWS
+    if listed and not scan.cut:
         what = "the list is not closed: the program failed after these" if found else "a list without a result"
         scan.refuse(first, what)
     return at
@@ -209,7 +217,7 @@ def _csv(scan: _Scan, head: str) -> None:
         scan.at += 1
         return
     scan.at += 1
-    while scan.at < len(scan.lines):
+    while scan.at < len(scan.lines) and len(scan.rows) < MAX_ROWS:
         line = scan.lines[scan.at].strip()
         if not line or line.startswith("```"):
             return

@@ -11,7 +11,8 @@ from harness.values.foreign import ForeignRow
 
 _CELL = re.compile(r"(?<!\\)\|")
 _RULE = re.compile(r"\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?")
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+# No bracket within: each character of a cell is looked at once.
+_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^)\[]*\)")
 _BOARD_RATE = re.compile(r"(pp|tg) ?(\d+)(?: *\(?t/s\)?| tokens/s)?(?: *\[?t/s\]?)?", re.IGNORECASE)
 PARAMETERS = {
     "ngl": "n_gpu_layers",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from harness.artifacts import base_image
 from harness.artifacts.base_image import Host, ensure_base
 from harness.errors import ArtifactError
 from harness.values.protocols import ImageStoreError
@@ -147,3 +149,30 @@ def test_a_list_that_is_past_its_date_is_used_as_it_is_and_said(
         assert ensure_base("forky", store=image_store, cache=tmp_path, say=said.append, host=host).origin == "made"
         assert any("past its date" in line for line in said)
     assert len(commands) == runs
+
+
+@pytest.mark.parametrize("command", ["sleep 60 & wait", "sleep 60 & exit 0", "trap '' TERM; sleep 60 & wait; wait"])
+def test_a_program_that_does_not_end_is_ended_with_all_that_it_started(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(base_image, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(base_image, "_TERM_S", 0.5)
+    started = time.monotonic()
+    base_image.Host().run_lines(["sh", "-c", command], lambda _: None)
+    assert time.monotonic() - started < 20
+
+
+def test_an_interrupt_ends_a_program_with_all_that_it_started() -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        base_image.Host().run_lines(["sh", "-c", "echo begun; sleep 60 & wait"], interrupted)
+    assert time.monotonic() - started < 20
+
+
+def test_the_output_and_the_exit_code_of_a_program_are_its_own() -> None:
+    lines: list[str] = []
+    assert base_image.Host().run_lines(["sh", "-c", "echo one; echo two >&2; exit 7"], lines.append) == 7
+    assert sorted(lines) == ["one", "two"]

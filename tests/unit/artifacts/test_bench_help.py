@@ -80,6 +80,7 @@ def test_any_text_can_be_read(text: str) -> None:
         ("build: 8f1d81a0 (3658)", (3658, "8f1d81a0")),
         ("b11312-0c1e57098", (11312, "0c1e57098")),
         ("version: 0 (unknown)", (None, None)),
+        (f"version: {'9' * 5000} (84a9bf2f)", (None, None)),
         ("version: 0.5.0-dev (build 0, commit unknown)", (None, None)),
         ("error: invalid parameter for argument: --version", (None, None)),
     ],

@@ -141,6 +141,23 @@ def test_a_server_that_drips_does_not_hold_us(server: Server, tmp_path: Path) ->
         fetch_site(server.base, tmp_path, deadline_s=0.5)
 
 
+def test_a_server_that_drips_its_headers_does_not_hold_us(server: Server, tmp_path: Path) -> None:
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            for _ in range(2_000):
+                handler.wfile.write(b"x")
+                time.sleep(0.02)
+        except OSError:
+            pass
+
+    server.answers[f"/bench/{MANIFEST}"] = drip
+    started = time.monotonic()
+    with pytest.raises(MachineError, match="takes too long"):
+        fetch_site(server.base, tmp_path, deadline_s=0.5)
+    assert time.monotonic() - started < 20
+
+
 @pytest.mark.parametrize("path", ["../../outside", "/etc/outside", "a/../../outside", "..\\outside"])
 def test_a_name_that_leads_out_of_the_folder_is_refused_before_anything_is_asked(
     server: Server, tmp_path: Path, path: str

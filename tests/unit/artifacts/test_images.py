@@ -11,7 +11,7 @@ from harness.artifacts.build import BASE_LABEL, RECIPE_LABEL
 from harness.artifacts.images import IMAGES, check_image_source, known_images, prepare_image
 from harness.artifacts.llama_source import read_pin
 from harness.artifacts.recipe import recipe_for
-from harness.errors import ArtifactError, InputError
+from harness.errors import ArtifactError, InputError, MachineError
 from harness.values.facts import ImageFacts
 from harness.values.matrix import ImageSource
 
@@ -54,6 +54,21 @@ def test_a_pulled_image_is_known_by_digest_build_and_options(image_store, tmp_pa
     assert facts.flags["-lm"].startswith("<auto|")
     assert (facts.ref, facts.architecture, facts.size_bytes, facts.recipe_sha256) == (REF, "amd64", 1000, None)
     assert not facts.simulated
+
+
+def test_a_build_that_could_not_be_asked_for_is_asked_for_again(image_store, tmp_path: Path) -> None:
+    class Away(Probe):
+        def __call__(self, image_id: str, argv: tuple[str, ...]) -> tuple[int | None, str, str]:
+            return (None, "", "the engine went away") if argv[1] == "--version" else super().__call__(image_id, argv)
+
+    assert prepare(OFFICIAL, image_store, Away(), tmp_path).build_number is None
+    assert prepare(OFFICIAL, image_store, Probe(), tmp_path).build_number == 11312
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_what_to_do(image_store, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file is no folder")
+    with pytest.raises(MachineError, match=r"image official: .* cannot be written.*\n.*XDG_CACHE_HOME"):
+        prepare(OFFICIAL, image_store, Probe(), tmp_path / "cache")
 
 
 def test_it_is_asked_once_by_content(image_store, tmp_path: Path) -> None:

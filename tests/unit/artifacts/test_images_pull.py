@@ -134,6 +134,14 @@ def test_the_digest_recorded_is_of_the_same_repository() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ref", "name"),
+    [("rocm/llama.cpp:full", "docker.io/rocm/llama.cpp"), ("debian:trixie", "docker.io/library/debian")],
+)
+def test_the_digest_of_an_image_of_docker_hub_as_podman_names_it(ref: str, name: str) -> None:
+    assert digest_of({"RepoDigests": [f"{name}@{DIGEST}"]}, ref) == DIGEST
+
+
+@pytest.mark.parametrize(
     "ref",
     ["a:b", "localhost:5000/a/b:c", "host:5000/a__b/c.d-e:V1.2", f"a@{DIGEST}", f"ghcr.io/a/b:c@{DIGEST}", "x/y:1"],
 )

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -45,6 +46,8 @@ class Hub:
         self.ranges = True
         self.status = 206
         self.too_much = 0
+        self.drips_s = 0.0
+        self.most = 1 << 30
         self.asked: list[tuple[int, int]] = []
         self.paths: list[str] = []
 
@@ -59,7 +62,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             if held.status >= 400 or match is None:
                 self.send_error(held.status if held.status >= 400 else 400)
                 return
-            begin, end = int(match[1]), min(int(match[2]) + 1, len(held.data))
+            begin, end = int(match[1]), min(int(match[2]) + 1, int(match[1]) + held.most, len(held.data))
             held.asked.append((begin, end))
             held.paths.append(self.path)
             part = held.data[begin:end] if held.ranges else held.data
@@ -70,6 +73,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             self.end_headers()
             # A reader that had enough goes away.
             with suppress(BrokenPipeError, ConnectionResetError):
+                for byte in part if held.drips_s else b"":
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(held.drips_s)
                 self.wfile.write(part + bytes(held.too_much))
 
         def log_message(self, *_: object) -> None:
@@ -144,6 +150,20 @@ def test_a_header_without_end_is_given_up(hub: Hub, tmp_path: Path, monkeypatch:
     hub.data = with_vocabulary(tmp_path / "v.gguf", 100_000)
     with pytest.raises(InputError, match="larger than 2 MiB"):
         remote_header(SOURCE)
+
+
+@pytest.mark.parametrize("slow", [{"drips_s": 0.05}, {"most": 1}])
+def test_a_server_that_drips_does_not_hold_us(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: dict[str, float]
+) -> None:
+    monkeypatch.setattr(remote, "DEADLINE_S", 0.3)
+    hub.data = with_vocabulary(tmp_path / "v.gguf", 10_000)
+    for name, value in slow.items():
+        setattr(hub, name, value)
+    started = time.monotonic()
+    with pytest.raises(ArtifactError, match="did not come within"):
+        remote_header(SOURCE)
+    assert time.monotonic() - started < 10
 
 
 def test_more_than_was_asked_for_is_not_taken(hub: Hub, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gguf import GGUFWriter
 
 from harness.artifacts import get_model, model_shelf
 from harness.artifacts.model_shelf import place_of
@@ -67,6 +69,23 @@ class TestFile:
         assert facts.size_bytes == gguf.stat().st_size
         assert facts.tensors_sha256 is not None
         assert str(gguf.parent) not in facts.source
+
+    @pytest.mark.parametrize(("architecture", "layers"), [("qwen3next", 2), ("qwen3", 8)])
+    def test_only_layers_with_attention_have_a_cache(self, tmp_path: Path, architecture: str, layers: int) -> None:
+        writer = GGUFWriter(tmp_path / "m.gguf", architecture)
+        writer.add_block_count(8)
+        writer.add_embedding_length(64)
+        writer.add_head_count(8)
+        writer.add_head_count_kv(2)
+        writer.add_key_length(16)
+        writer.add_value_length(32)
+        writer.add_tensor("blk.0.ffn_up.weight", np.zeros((2, 32), dtype=np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        facts = prepare_model(local("m.gguf"), cache=tmp_path, base=tmp_path)
+        assert (facts.cache_k, facts.cache_v) == (layers * 2 * 16, layers * 2 * 32)
 
     def test_a_copied_synthetic_model_stays_synthetic(self, gguf: Path, cache: Path) -> None:
         assert prepare_model(local(gguf), cache=cache, base=Path()).synthetic

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifacts.answers import kept_as
 from harness.artifacts.program_help import ask_program
 
 HELP = "-m,    --model FNAME      model path\n--version                show version and build info\n"
@@ -30,7 +31,7 @@ def test_options_and_build_are_asked_once(tmp_path: Path) -> None:
 
 
 def test_what_an_older_harness_kept_is_asked_again(tmp_path: Path) -> None:
-    kept = tmp_path / "images/1-llama-perplexity.json"
+    kept = kept_as("sha256:1", "/app", tmp_path, what="llama-perplexity.json")
     kept.parent.mkdir()
     kept.write_text('{"format": 1, "flags": {"-m": "FNAME"}}')
     said = ask_program("sha256:1", "/app", "llama-perplexity", probe=Program(), cache=tmp_path)
@@ -41,6 +42,24 @@ def test_what_an_older_harness_kept_is_asked_again(tmp_path: Path) -> None:
 def test_a_program_that_does_not_know_its_build(tmp_path: Path, version: str) -> None:
     said = ask_program("sha256:1", "/app", "llama-perplexity", probe=Program(version=version), cache=tmp_path)
     assert (said.build, "-m" in said.flags) == (None, True)
+
+
+def test_another_folder_of_an_image_holds_another_program(tmp_path: Path) -> None:
+    ask_program("sha256:1", "/app", "llama-server", probe=Program(), cache=tmp_path)
+    older = Program(help_text="-m FNAME\n--version\n", version="version: 5163 (84a9bf2f)")
+    said = ask_program("sha256:1", "/old", "llama-server", probe=older, cache=tmp_path)
+    assert said.build == "b5163 (84a9bf2f)"
+
+
+@pytest.mark.parametrize("code", [None, 137])
+def test_a_build_that_could_not_be_asked_for_is_asked_for_again(tmp_path: Path, code: int | None) -> None:
+    def fails(image_id: str, argv: tuple[str, ...]) -> tuple[int | None, str, str]:
+        return (0, HELP, "") if argv[-1] == "--help" else (code, "", "the engine went away")
+
+    assert ask_program("sha256:1", "/app", "llama-server", probe=fails, cache=tmp_path).build is None
+    assert (
+        ask_program("sha256:1", "/app", "llama-server", probe=Program(), cache=tmp_path).build == "b11312 (0c1e57098)"
+    )
 
 
 def test_a_program_that_is_not_there_is_asked_again(tmp_path: Path) -> None:

@@ -152,6 +152,14 @@ def test_which_distributions_get_an_engine(world, text, accepted):
 # --- installing ----------------------------------------------------------------------------------------------------
 
 
+def test_a_folder_that_cannot_be_made_is_told_with_what_to_do(world, tmp_path):
+    (tmp_path / "file").touch()
+    world.paths = EnginePaths(data=tmp_path / "data", run=tmp_path / "file" / "run")
+    with pytest.raises(EngineError, match=r"file/run: .*cannot be made") as caught:
+        world.ensure()
+    assert "DOCKER_HOST" in caught.value.remedy
+
+
 def test_an_installed_dockerd_is_started_without_apt(world):
     assert world.ensure().source == "ours"
     assert world.ran == []
@@ -316,6 +324,14 @@ def test_a_daemon_that_dies_ends_the_waiting_with_the_end_of_its_log(stub):
     assert "line 39" in text
     assert "line 3\n" not in text
     assert f"make room on the disk of {stub.daemon.paths.data}" in caught.value.remedy
+
+
+def test_a_daemon_without_a_place_for_its_data_is_told(stub, tmp_path):
+    (tmp_path / "file").touch()
+    daemon = replace(stub.daemon, paths=replace(stub.daemon.paths, data=tmp_path / "file" / "data"))
+    with pytest.raises(EngineError, match=r"file/data: .*cannot be made"):
+        daemon.start("dockerd")
+    assert stub.processes == []
 
 
 def test_a_daemon_that_never_answers_is_ended(stub):

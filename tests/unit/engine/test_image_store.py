@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -207,6 +208,18 @@ def test_free_space_is_only_known_where_it_can_be_seen(tmp_path: Path) -> None:
     client.root = str(tmp_path)
     assert images.free_bytes()
     client.base_url = "https://far.example:2376"
+    assert images.free_bytes() is None
+
+
+def test_free_space_of_a_folder_that_is_closed_to_this_user_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "disk_usage", closed)
+    images, client = store()
+    client.root = str(tmp_path)
     assert images.free_bytes() is None
 
 

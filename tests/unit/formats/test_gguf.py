@@ -239,6 +239,25 @@ def test_a_claimed_gigabyte_takes_no_memory(tmp_path: Path) -> None:
     assert peak < 4 << 20
 
 
+def test_texts_in_the_holes_of_a_file_take_bounded_memory(tmp_path: Path) -> None:
+    import tracemalloc
+
+    path, length = tmp_path / "m.gguf", 16 << 20
+    with path.open("wb") as file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 11) + ARCHITECTURE)
+        for index in range(10):
+            # One character outside of the basic plane makes Python keep four bytes for each of the others.
+            file.write(text(f"k{index}") + struct.pack("<IQ", 8, length) + "\U0001f600".encode())
+            file.seek(length - 4, os.SEEK_CUR)
+        file.truncate()
+    tracemalloc.start()
+    with pytest.raises(GgufError, match="texts longer than 32 MiB in all"):
+        read_header(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 256 << 20
+
+
 @pytest.mark.parametrize("cut", [1, 8, 40, 200, 1000])
 def test_truncated_at_any_place(good: Path, cut: int) -> None:
     os.truncate(good, good.stat().st_size - cut)
@@ -305,6 +324,24 @@ def test_a_token_reads_the_experts_that_it_uses() -> None:
     assert model.bytes_per_token == 70 + 3 + 200
     unknown = replace(model, metadata={"general.architecture": "moe", "moe.expert_count": 8})
     assert unknown.bytes_per_token is None
+
+
+def test_blocks_that_only_predict_further_tokens_are_not_loaded() -> None:
+    model = weights(
+        output__weight=70, blk__0__ffn_up__weight=5, blk__1__ffn_up__weight=7, blk__1__nextn__embed__weight=900
+    )
+    assert model.bytes_per_token == 70 + 5 + 7 + 900
+    metadata = {
+        "general.architecture": "a", "a.block_count": 2, "a.nextn_predict_layers": 1, "a.embedding_length": 64,
+        "a.attention.head_count": 8, "a.attention.head_count_kv": (2, 8),
+    }  # fmt: skip
+    trunk = replace(model, metadata=metadata)
+    assert trunk.bytes_per_token == 70 + 5
+    assert trunk.cache_values("key") == 2 * 8
+    assert replace(model, metadata=metadata | {"a.attention.head_count_kv": 2}).cache_values("key") == 2 * 8
+    assert trunk.n_params == model.n_params  # llama.cpp counts all of the file
+    for odd in (0, 2, 3, -1, True):
+        assert replace(model, metadata=metadata | {"a.nextn_predict_layers": odd}).unused_layers == range(0)
 
 
 LAYERS = {"general.architecture": "a", "a.block_count": 4, "a.embedding_length": 64, "a.attention.head_count": 8}

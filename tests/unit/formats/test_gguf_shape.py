@@ -50,6 +50,11 @@ def test_equal_layers_stand_together() -> None:
     assert shape.weight_bytes == 12 * 6624 + 2 * 128_000
 
 
+def test_blocks_that_only_predict_further_tokens_take_no_memory() -> None:
+    assert read_shape(header(nextn_predict_layers=2)) == read_shape(header(n_layers=10))
+    assert read_shape(header("granite-switch", nextn_predict_layers=2)).n_layers == 12
+
+
 def test_a_tied_embedding_counts_once_in_the_file() -> None:
     shape = read_shape(header(tied=True))
     assert shape.tied

@@ -113,6 +113,11 @@ def test_several_backends_are_apart():
         ('{"a":' * 100_000, "line 2: not"),
         ("{}", "required"),
         (line().replace('"poll": 50', '"poll": ' + "9" * 5000), "line 2"),
+        (line(avg_ts=10**400), "no integer of 64 bits"),
+        (line(model_n_params=2**64), "no integer of 64 bits"),
+        (line(of_a_newer_build=[-(2**63) - 1]), "no integer of 64 bits"),
+        (line(of_a_newer_build=json.loads("[" * 40 + "]" * 40)), "nested deeper"),
+        (line(of_a_newer_build="x" * 20_000), "longer than"),
     ],
 )
 def test_what_should_have_been_a_row_is_a_problem_with_its_line(text, says):
@@ -122,6 +127,17 @@ def test_what_should_have_been_a_row_is_a_problem_with_its_line(text, says):
     assert problem.startswith("line 2: ")
     assert says in problem
     assert len(problem) < 320
+
+
+def test_the_largest_integers_of_64_bits_are_read():
+    (row,) = read([line(model_n_params=2**64 - 1, of_a_newer_build=-(2**63))]).rows
+    assert row.model_n_params == 2**64 - 1
+
+
+def test_a_row_with_as_many_samples_as_there_may_be_is_read():
+    many = [123_456_789] * 100_000
+    (row,) = read([line(samples_ns=many, samples_ts=[12.3456] * len(many))]).rows
+    assert len(row.samples_ns) == len(many)
 
 
 def test_an_array_element_is_no_row():

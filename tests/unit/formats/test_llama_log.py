@@ -188,6 +188,15 @@ def test_the_start_up_line_of_a_vulkan_device():
     assert read([line]).device_details == {"Vulkan0": "AMD Radeon RX 7900 XTX (RADV NAVI31) (radv)"}
 
 
+def test_numbers_that_no_record_could_hold_are_not_read():
+    many = "9" * 900
+    log = [f"load_tensors: offloaded {many}/{many} layers to GPU", f"llama_context: n_ctx = {many}",
+           f"llama_context: graph splits = {many}"]  # fmt: skip
+    facts = read(log)
+    assert (facts.layers_offloaded, facts.n_ctx) == (None, None)
+    assert facts.graph_splits is None or facts.graph_splits < 10**18
+
+
 FRAGMENTS = [
     ": x model buffer size = ",
     "1.2.3 MiB",

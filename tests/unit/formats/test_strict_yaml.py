@@ -192,6 +192,13 @@ def test_hostile_input_is_refused_quickly(text: str) -> None:
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.parametrize("text", ["1_" * 400_000 + "x", "1" + "_" * 900_000 + "x", "0_" * 400_000 + ".x"], ids=range(3))
+def test_text_that_is_nearly_a_number_is_read_quickly(text: str) -> None:
+    start = time.monotonic()
+    assert load(f"a: {text}", file="m").data == {"a": text}
+    assert time.monotonic() - start < 5
+
+
 @given(st.text(alphabet="ab:-[]{},'\"&*!|>#%@ \n?1.0_~<", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     document, found = parse(text, file="m")

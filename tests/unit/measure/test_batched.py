@@ -45,6 +45,20 @@ def test_impossible_rows_are_none(changes):
     assert llama_batched.read([row(1, **changes)]) == ()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"pp":' * 100_000,
+        row(1).replace("0.25", "1" + "0" * 400, 1),
+        row(1, speed_pp=float("nan")),
+        row(1, of_a_newer_build=json.loads("[" * 70 + "]" * 70)),
+        row(1, of_a_newer_build="x" * 5_000_000),
+    ],
+)
+def test_rows_that_no_record_could_hold_are_none(line):
+    assert len(llama_batched.read([line, row(2)])) == 1
+
+
 def test_each_cell_gets_its_rows_one_a_repetition():
     one, four = cell(1), cell(4)
     first, second = judged([row(1, 0.4), row(4, 0.8), row(1, 0.5), row(4, 1.0)], one, four)

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InputError
-from harness.store.manifest import Manifest, PublishedReport, SiteFile, is_safe_path, read_manifest, render_manifest
+from harness.store.manifest import (
+    MANIFEST,
+    Manifest,
+    PublishedReport,
+    SiteFile,
+    is_safe_path,
+    read_manifest,
+    render_manifest,
+)
 from harness.values.declaration import Kind
 
 GOOD = Manifest(
@@ -55,6 +63,8 @@ def test_a_safe_path_stays_below_its_folder(text: str) -> None:
         ({"files": [{"path": "a", "bytes": 1, "sha256": "x"}]}, "not given as they have to be"),
         ({"files": [{"path": "a", "bytes": 3 * 1024**3, "sha256": "a" * 64}]}, "more than is read"),
         ({"files": [{"path": p, "bytes": 1, "sha256": "a" * 64} for p in ("a", "A")]}, "twice"),
+        ({"files": [{"path": p, "bytes": 1, "sha256": "a" * 64} for p in ("a", "A/b")]}, "and a folder"),
+        ({"files": [{"path": f"{MANIFEST}/a", "bytes": 1, "sha256": "a" * 64}]}, "and a folder"),
         ({"reports": [{"name": "../x", "declared": {}, "struck": 0}]}, "no name of a report"),
         ({"reports": [{"name": "x", "declared": {"whatever": "y"}, "struck": 0}]}, "whatever"),
         ({"files": [1]}, "no manifest"),

@@ -1,5 +1,6 @@
 """Models, the memory that they need, and disk space."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,23 @@ def test_what_is_to_be_made_must_fit_the_disk(
     finding = of_disk(monkeypatch, free, (SEVENTY_B,), wanted(), workspace)
     assert finding.state is state
     assert "40 GiB of models" in finding.found
+
+
+def test_a_cache_in_a_folder_that_is_closed_to_this_user_is_no_traceback(wanted: Any, workspace: Workspace) -> None:
+    closed = workspace.reports / "closed"
+    closed.mkdir(mode=0)
+    root = os.geteuid() == 0
+    try:
+        if root:
+            os.seteuid(65534)
+        findings = list(
+            check_disk((), wanted(), replace(workspace, cache=closed / "cache" / "ours", reports=Path("/")))
+        )
+    finally:
+        if root:
+            os.seteuid(0)
+        closed.chmod(0o700)
+    assert [finding.check for finding in findings] == ["disk", "disk"]
 
 
 def model(**fields: Any) -> ModelSource:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,42 @@ def test_any_text_is_read_without_an_exception(text: str) -> None:
 def test_many_brackets_do_not_take_forever() -> None:
     assert read("[\n" * 20000 + "{" * 50000).rows == ()
     assert read('{"a":' * 20000).rows == ()
+
+
+_HEAD = "| model | test | t/s |\n|---|---|---|\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _HEAD + "| a | pp1" + " " * 500_000 + "x | 1.0 |",
+        _HEAD + "| " + "[" * 500_000 + " | pp1 | 1.0 |",
+        _HEAD + "| " + "[](" * 200_000 + " | pp1 | 1.0 |",
+        "ErrorOutOf" * 100_000,
+        "| 1  A" + " " * 500_000 + "x",
+        "[\n" + "".join('{"n_prompt": 1, "n_gen": 0, "avg_ts": 1.0},\n' for _ in range(20_000)) + "]",
+    ],
+    ids=range(6),
+)
+def test_long_lines_and_long_lists_are_read_in_one_pass(text: str) -> None:
+    start = time.monotonic()
+    read(text)
+    assert time.monotonic() - start < 15
+
+
+def test_places_in_a_list_over_several_lines() -> None:
+    found = read('[\n{"n_prompt": 1, "n_gen": 0,\n"avg_ts": 1.0},\n\n{"n_prompt": 1, "n_gen": 0, "avg_ts": 2.0}\n]\n')
+    assert [row.line for row in found.rows] == [2, 5]
+    assert found.refused == ()
+
+
+def test_more_results_than_are_taken_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.formats.foreign.scan.MAX_ROWS", 3)
+    one = '{"n_prompt": 1, "n_gen": 0, "avg_ts": 1.0}'
+    for text in ("\n".join([one] * 9), f"[{','.join([one] * 9)}]\n", "device,pp512,tg128\n" + "a,1,1\n" * 9):
+        found = read(text)
+        assert 3 <= len(found.rows) <= 4  # a line of a scoreboard is two
+        assert "3 results were read" in found.refused[0]
 
 
 REAL = os.environ.get("LLAMA_BENCH_REAL_OUTPUTS", "")
