@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.artifacts.disk_trouble import disk_trouble
 from harness.artifacts.hashing import Progress, Say
-from harness.artifacts.model_shelf import Place, require_space
+from harness.artifacts.model_shelf import Place, require_space, unfinished
 from harness.errors import ArtifactError, InputError
 from harness.values.failure import Reason
 from harness.values.matrix import ModelSource
@@ -66,7 +66,9 @@ def fetch_huggingface(source: ModelSource, place: Place, *, say: Say, progress: 
             _compare(source, promised.etag)
             size = promised.size
             if size is not None:
-                require_space(place.folder, size, name=source.name)
+                # What is there of an interrupted download takes its room already.
+                kept = sum(path.lstat().st_size for path in unfinished(place))
+                require_space(place.folder, max(0, size - kept), name=source.name)
         say(f"model {source.name}: fetching {source.filename} of {source.repo}")
         with disk_trouble(place.folder, where=f"model {source.name}", needed_bytes=size):
             fetched = hub.hf_hub_download(

@@ -285,22 +285,26 @@ class DockerEngine:
         """Try again what could not be removed before. What has ended is found by its label later.
 
         Raises:
-            EngineError: a container of ours is still running: what is started beside it would be measured wrongly.
+            EngineError: a container of ours still runs, or may: what is started beside it would be measured wrongly.
         """
         client = self._ready()
         for name in tuple(self._leftovers):
             gone = False
             with suppress(*TROUBLE):
                 gone = self._remove_own(client, name)
-            if not gone and self._runs(client, name):
-                raise EngineError(f"container {name[:12]} of an earlier run cannot be removed and is still running")
+            if not gone and self._may_run(client, name):
+                raise EngineError(
+                    f"container {name[:12]} of an earlier run cannot be removed and is still running, "
+                    "for all that the engine says"
+                )
             self._leftovers.discard(name)
 
-    def _runs(self, client: APIClient, name: str) -> bool:
+    def _may_run(self, client: APIClient, name: str) -> bool:
         try:
             found = client.inspect_container(name)
-        except TROUBLE:
-            return False
+        except TROUBLE as problem:
+            # Engines answer nothing about a container whose process hangs in a driver, and make others meanwhile.
+            return not is_absent(problem)
         ours = (found["Config"].get("Labels") or {}).get(MANAGED_LABEL) == "1"
         return ours and bool((found.get("State") or {}).get("Running"))
 

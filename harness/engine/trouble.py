@@ -41,6 +41,8 @@ def unreachable(host: str, problem: BaseException) -> EngineError:
             "Run as a user that may open the engine's socket (for Docker: group docker, which is as powerful as root), "
             "or use a rootless engine."
         )
+    elif "paramiko" in text:
+        remedy = "Install it beside the harness: .venv/bin/pip install paramiko. Or use a tcp:// address with TLS."
     else:
         remedy = "Start the engine, or point DOCKER_HOST at one that runs; `./bench doctor` says what it finds."
     return EngineError(f"the container engine does not answer: {text}", where=host, remedy=remedy)

@@ -132,6 +132,17 @@ def test_space_is_checked_before_the_download(
     assert hub.downloads == 0
 
 
+def test_what_is_there_of_a_download_needs_no_space_again(
+    hub: FakeHub, source: ModelSource, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = place_of(source.sha256, cache).scratch / ".cache/huggingface/download"
+    kept.mkdir(parents=True)
+    (kept / "m.gguf.abc.incomplete").write_bytes(hub.data[:-1000])
+    usage = model_shelf.shutil.disk_usage("/")._replace(free=(64 << 20) + 2000)
+    monkeypatch.setattr(model_shelf.shutil, "disk_usage", lambda _: usage)
+    assert prepare_model(source, cache=cache, base=Path()).sha256 == source.sha256
+
+
 def test_a_disk_that_becomes_full(hub: FakeHub, source: ModelSource, cache: Path) -> None:
     hub.download_error = OSError(28, "No space left on device")
     with pytest.raises(MachineError, match=r"no space left .* needs 1 MiB in all"):

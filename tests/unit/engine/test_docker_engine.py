@@ -324,6 +324,25 @@ class TestEngineAway:
         assert fake.named("remove") == [("remove", "old")]
 
 
+def test_nothing_is_started_beside_a_container_of_which_the_engine_says_nothing(fake: FakeClient) -> None:
+    """A process that hangs in a driver holds the engine's answers about its container, and no others."""
+    silent = requests.exceptions.ReadTimeout("Read timed out.")
+    fake.closes_output = False
+    fake.states = [silent]
+    fake.answers = {"kill": [silent], "remove": [silent]}
+    engine = engine_of(fake)
+    assert run(engine, SPEC, timeout_s=0.2).exit_code is None
+    fake.answers["inspect"] = [silent]
+    fake.calls.clear()
+    end = run(engine, SPEC, timeout_s=5)
+    assert (end.error_phase, fake.named("create")) == ("create", [])
+    assert "for all that the engine says" in end.error
+    fake.there.close()
+    fake.answers = {"inspect": [GONE]}
+    run(engine, SPEC, timeout_s=5)
+    assert fake.named("create") == [("create", "run-1")]
+
+
 def test_nothing_is_started_beside_a_container_that_cannot_be_ended(fake: FakeClient) -> None:
     """It would share the device with what still runs, and every number after it would be wrong."""
     stuck = refused(500, "could not kill: tried to kill container, but did not receive an exit event")

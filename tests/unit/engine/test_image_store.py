@@ -232,6 +232,17 @@ def test_an_engine_that_does_not_answer_is_told_by_its_address(monkeypatch: pyte
         DockerImageStore.connect("unix:///nothing.sock")
 
 
+def test_what_ssh_needs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> None:
+        raise docker.errors.DockerException("Install paramiko package to enable ssh:// support")
+
+    monkeypatch.setattr("harness.engine.sdk.APIClient", refuse)
+    with pytest.raises(EngineError, match="paramiko") as caught:
+        DockerImageStore.connect("ssh://user@far.example")
+    assert "pip install paramiko" in caught.value.remedy
+    assert "Start the engine" not in caught.value.remedy
+
+
 class Shelf(FakeClient):
     """Images as the engine lists them; it refuses to remove what others stand on, as engines do."""
 
