@@ -18,6 +18,7 @@ from harness.flows.workspace import CHECKOUT, find_workspace
 TIERS = ("unit", "engine", "real", "all")
 TEST_IMAGES = ("cpu", "vulkan")
 BROWSER = ("chromium", "chromedriver")
+SIGNER = ("ssh-keygen",)
 TEST_MODELS = ("gemma3-270m-q4_k_m",)
 
 
@@ -47,15 +48,14 @@ def run_lint() -> None:
         raise ChecksFailedError("the code does not pass its checks", remedy="See the messages above.")
 
 
-def _ensure_browser(say: Callable[[str], None]) -> bool:
-    """Whether the page can be tested in a real Chromium; as root on Debian it is installed (100 MB, a minute)."""
-    if not all(map(shutil.which, BROWSER)) and os.geteuid() == 0 and shutil.which("apt-get"):
-        say("installing Chromium with apt-get, to test the page of reports in")
-        packages = ("chromium", "chromium-driver")
+def _ensure(programs: tuple[str, ...], packages: tuple[str, ...], why: str, say: Callable[[str], None]) -> bool:
+    """Whether some programs are here; as root on Debian they are installed."""
+    if not all(map(shutil.which, programs)) and os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"installing {', '.join(packages)} with apt-get, {why}")
         _call("apt-get", "-qq", "update") and _call(
             "apt-get", "-qq", "install", "-y", "--no-install-recommends", *packages
         )
-    return all(map(shutil.which, BROWSER))
+    return all(map(shutil.which, programs))
 
 
 def run_tests(tier: str) -> None:
@@ -81,8 +81,11 @@ def run_tests(tier: str) -> None:
                 workspace = find_workspace()
                 ensure_images(TEST_IMAGES, opened, workspace, display)
                 ensure_models(TEST_MODELS, workspace, display)
-    if tier == "all" and _ensure_browser(Display().say):
-        environment["BENCH_TEST_BROWSER"] = "1"
+    if tier == "all":
+        say = Display().say
+        if _ensure(BROWSER, ("chromium", "chromium-driver"), "to test the page of reports in (100 MB)", say):
+            environment["BENCH_TEST_BROWSER"] = "1"
+        _ensure(SIGNER, ("openssh-client",), "to test signatures", say)
     marks = [] if tier != "all" else ["-m", "not slow"]
     if not _call(sys.executable, "-m", "pytest", "-q", *marks, *paths, environment=environment):
         raise ChecksFailedError("tests failed", remedy="See pytest's summary above.")
