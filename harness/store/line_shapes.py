@@ -54,6 +54,8 @@ _SAMPLES = tuple[Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)], ...]
 _FLAT_BUT_FLOAT = str | _WHOLE | bool | None
 _FRACTIONS = list[_WHOLE | float]
 
+_REFUSALS = (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError)
+"""What reading and writing raise for bytes that are not what they should be."""
 _ANY = msgspec.json.Decoder()
 _WRITE = msgspec.json.Encoder()
 _WRITE_SORTED = msgspec.json.Encoder(order="sorted")
@@ -164,7 +166,10 @@ def part(kind: type, name: str) -> Callable[[bytes], Any]:
 
     def read(data: bytes) -> Any:
         _examine(kind, name, data)
-        return _part(kind, name).read(data)
+        try:
+            return _part(kind, name).read(data)
+        except _REFUSALS as error:
+            raise ShapeError(str(error)) from error
 
     return _kept(read)
 
@@ -194,7 +199,7 @@ def _examine(kind: type, name: str, data: bytes) -> None:
         value = _ANY.decode(data)
         if is_canonical(value, data) and shallow(value, MAX_DEPTH):
             return
-    except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError) as error:
+    except _REFUSALS as error:
         raise ShapeError(str(error)) from error
     raise ShapeError(f"{name} is spelled otherwise than this program does")
 
@@ -248,7 +253,7 @@ class _RowShapes:
             value = _ANY.decode(data)
             if not shallow(value, MAX_DEPTH) or not is_canonical(value, data):
                 return False
-        except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError):
+        except _REFUSALS:
             return False
         if found is None and isinstance(value, dict) and len(value) <= MAX_ROW_FIELDS:
             # Strangers' names can be such as no structure has; their rows are read the long way each time.
