@@ -17,7 +17,7 @@ Each round times, in random order and in processes of their own:
 
 Prints medians in seconds, with those of the processor for all processes together, which others who use the machine
 lengthen less; the ratio to `parse` with its 95 % interval where there are enough rounds; and the largest resident
-memory of any process. 100,000 runs are 1.8 GB, and twice that while they are merged. No engine.
+memory of any process. 100,000 runs are 1.6 GB, and twice that while they are merged. No engine.
 """
 
 from __future__ import annotations

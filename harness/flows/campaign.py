@@ -107,9 +107,10 @@ class Campaign:
             EngineError: the engine went away and did not come back; what was made so far is recorded.
             MachineError: a record cannot be written.
         """
-        if not self.left():
+        left = self.left()
+        if not left:
             return
-        with self.display.runs(self.left(), self.left_s()) as runs:
+        with self.display.runs(left, self.left_s()) as runs:
             while planned := self.strategy.next(self.history):
                 # Runs come and go: what a killed run left over, cells that failed in the warm-up.
                 runs.left(self.left())

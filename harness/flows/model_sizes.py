@@ -8,6 +8,7 @@ from harness.errors import InputError
 from harness.formats.gguf import read_header
 from harness.formats.gguf_shape import read_shape
 from harness.matrix.estimate import ModelSize
+from harness.values.facts import ModelFacts
 from harness.values.model_shape import ModelShape
 
 BYTES_PER_PARAMETER = 0.6
@@ -24,16 +25,23 @@ def model_size(path: Path | None, size_bytes: int | None) -> ModelSize | None:
         try:
             shape = read_shape(header)
         except InputError:
-            return ModelSize(n_params=header.n_params, size_bytes=header.size_bytes)
-        return ModelSize(
-            n_params=header.n_params,
-            size_bytes=header.size_bytes,
-            context_length=shape.context_length or None,
-            attention_flops=_attention_flops(shape),
-        )
-    if size_bytes:
-        return ModelSize(n_params=round(size_bytes / BYTES_PER_PARAMETER), size_bytes=size_bytes)
-    return None
+            shape = None
+        return _sized(header.n_params, header.size_bytes, shape)
+    return _sized(None, size_bytes, None) if size_bytes else None
+
+
+def size_of(model: ModelFacts) -> ModelSize:
+    """The same of a model whose header was read before."""
+    return _sized(model.n_params, model.size_bytes, model.shape)
+
+
+def _sized(n_params: int | None, size_bytes: int, shape: ModelShape | None) -> ModelSize:
+    return ModelSize(
+        n_params=round(size_bytes / BYTES_PER_PARAMETER) if n_params is None else n_params,
+        size_bytes=size_bytes,
+        context_length=shape.context_length or None if shape else None,
+        attention_flops=_attention_flops(shape) if shape else 0.0,
+    )
 
 
 def _attention_flops(shape: ModelShape) -> float:

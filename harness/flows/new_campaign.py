@@ -17,10 +17,10 @@ from harness.flows.interrupts import Interrupts
 from harness.flows.journalling import JournalledImages, journalled_probe
 from harness.flows.listing import Lister
 from harness.flows.measure_request import MeasureRequest
-from harness.flows.model_sizes import model_size
+from harness.flows.model_sizes import size_of
 from harness.flows.new_session import new_session
 from harness.flows.powered import power_limits
-from harness.flows.prepare import Prepared, prepare
+from harness.flows.prepare import prepare
 from harness.flows.read_matrix import Plan
 from harness.flows.roofs import Prober
 from harness.flows.run_once import model_identities
@@ -30,7 +30,6 @@ from harness.flows.strategy import choose_strategy, context_limits
 from harness.flows.workspace import Workspace, shown_path
 from harness.machine.locks import lock_folder
 from harness.machine.watch import Watch
-from harness.matrix.estimate import ModelSize
 from harness.matrix.foresight import Foresight, measured_rates
 from harness.matrix.rounds import group_cells
 from harness.store.history import History
@@ -158,7 +157,7 @@ def new_campaign(
         history=history,
         foresight=Foresight(
             repetitions=matrix.preset.repetitions,
-            sizes=_sizes(prepared),
+            sizes={name: size_of(found) for name, found in prepared.models.items() if isinstance(found, ModelFacts)},
             rates=measured_rates(plan.cells, history),
         ),
         interrupts=interrupts,
@@ -192,14 +191,6 @@ def new_campaign(
     store.write_matrix(matrix.path.read_bytes())
     store.write_session(session)
     return campaign, store
-
-
-def _sizes(prepared: Prepared) -> dict[str, ModelSize]:
-    return {
-        name: size
-        for name, found in prepared.models.items()
-        if isinstance(found, ModelFacts) and (size := model_size(found.path, found.size_bytes)) is not None
-    }
 
 
 def memory_bytes_of(matrix: Matrix, machine: MachineFacts) -> int:

@@ -17,7 +17,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from harness.values.backend import BACKENDS
 from harness.values.cell import PARAMETERS, ParameterValue, Test
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._+=:-]+")
@@ -26,9 +25,7 @@ _LONGEST = 24
 
 def default_params(backend: str, given: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
     """What the harness passes where the matrix is silent; depends on `given` for the micro-batch only."""
-    params = {p.name: p.default for p in PARAMETERS.values() if p.default is not None}
-    if not BACKENDS[backend].is_gpu:
-        params["n_gpu_layers"] = 0
+    params = {p.name: own for p in PARAMETERS.values() if (own := p.default_on(backend)) is not None}
     # A micro-batch is a part of the batch: llama.cpp would cut it down in silence and still print the larger number.
     params["n_ubatch"] = min(int(params["n_ubatch"]), int(given.get("n_batch", params["n_batch"])))
     return params

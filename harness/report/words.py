@@ -55,8 +55,7 @@ def parameters(cell: Cell) -> str:
     shown = []
     for name, value in cell.params.items():
         parameter = PARAMETERS[name]
-        default = 0 if name == "n_gpu_layers" and cell.backend == "cpu" else parameter.default
-        if value != default:
+        if value != parameter.default_on(cell.backend):
             shown.append(f"{parameter.short} {value}")
     shown += [f"beside {beside(cell)}"] if cell.beside else []
     return ", ".join(shown)

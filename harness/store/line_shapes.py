@@ -54,7 +54,7 @@ _SAMPLES = tuple[Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)], ...]
 _FLAT_BUT_FLOAT = str | _WHOLE | bool | None
 _FRACTIONS = list[_WHOLE | float]
 
-_REFUSALS = (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError)
+REFUSALS = (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError)
 """What reading and writing raise for bytes that are not what they should be."""
 _ANY = msgspec.json.Decoder()
 _WRITE = msgspec.json.Encoder()
@@ -168,7 +168,7 @@ def part(kind: type, name: str) -> Callable[[bytes], Any]:
         _examine(kind, name, data)
         try:
             return _part(kind, name).read(data)
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise ShapeError(str(error)) from error
 
     return _kept(read)
@@ -199,7 +199,7 @@ def _examine(kind: type, name: str, data: bytes) -> None:
         value = _ANY.decode(data)
         if is_canonical(value, data) and shallow(value, MAX_DEPTH):
             return
-    except _REFUSALS as error:
+    except REFUSALS as error:
         raise ShapeError(str(error)) from error
     raise ShapeError(f"{name} is spelled otherwise than this program does")
 
@@ -253,7 +253,7 @@ class _RowShapes:
             value = _ANY.decode(data)
             if not shallow(value, MAX_DEPTH) or not is_canonical(value, data):
                 return False
-        except _REFUSALS:
+        except REFUSALS:
             return False
         if found is None and isinstance(value, dict) and len(value) <= MAX_ROW_FIELDS:
             # Strangers' names can be such as no structure has; their rows are read the long way each time.

@@ -22,7 +22,7 @@ import msgspec
 from harness.formats.json_schema import load_schema
 from harness.formats.strict_json import JsonError, loads
 from harness.store.codec import CodecError
-from harness.store.line_shapes import MAX_DEPTH, LineShapes, is_canonical, shallow
+from harness.store.line_shapes import MAX_DEPTH, REFUSALS, LineShapes, is_canonical, shallow
 from harness.store.migrations import SCHEMA, VERSION, VersionError
 from harness.store.record_line import MAX_LINE_BYTES, SCHEMA_FILE, canonical, from_json
 from harness.store.schema_types import structure_of
@@ -152,7 +152,7 @@ def _quickly(line: bytes) -> tuple[Envelope, dict[str, Any]] | None:
                 found: Any = msgspec.convert(value, _record())
                 if _rules_hold(found):
                     return typing.cast("Envelope", found), value
-        except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError, LookupError, TypeError):
+        except (*REFUSALS, LookupError, TypeError):
             pass
     return None
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from harness.formats.json_schema import load_schema
-from harness.store.line_shapes import ShapeError, has_endless_number
+from harness.store.line_shapes import REFUSALS, ShapeError, has_endless_number
 from harness.store.record_line import SCHEMA_FILE
 from harness.store.schema_types import type_of
 from harness.store.structures import other_types
@@ -33,7 +33,7 @@ def read_summaries(data: bytes) -> Any:
         if not has_endless_number(data):
             strictly(data)
             return read(data)
-    except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError, RecursionError) as error:
+    except REFUSALS as error:
         raise ShapeError(str(error)) from error
     raise ShapeError("a number without end")
 

@@ -45,6 +45,10 @@ class Parameter:
     minimum: int | None = None
     ranked: bool = False
 
+    def default_on(self, backend: str) -> ParameterValue | None:
+        """The default where the matrix is silent: a CPU has nothing to offload layers to."""
+        return 0 if self.name == "n_gpu_layers" and backend == "cpu" else self.default
+
 
 CACHE_TYPES = ("f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
 

@@ -191,8 +191,7 @@ def _settings_in_words(label: str, backend: str, params: tuple[tuple[str, type, 
     # The type is among them since True and 1 are the same key.
     for name, _, value in params:
         parameter = PARAMETERS.get(name)
-        default = 0 if name == "n_gpu_layers" and backend == "cpu" else parameter.default if parameter else None
-        if value != default:
+        if value != (parameter.default_on(backend) if parameter else None):
             found.append(f"{parameter.short if parameter else name} {value}")
     return ", ".join(found)
 
